@@ -1,0 +1,167 @@
+"""Settings of the worker; see stream/settings.py for how they are read."""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from stream.settings import (
+    HttpUrl,
+    KafkaSettings,
+    Port,
+    Positive,
+    PositiveSeconds,
+    Secret,
+    Text,
+    require,
+    require_placeholders,
+)
+
+MIN_SECRET_CHARACTERS: Final = 16
+MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
+
+
+class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
+    """The worker: agents, timer, rendering children."""
+
+    worker_group: Annotated[Text, Meta(description="Kafka consumer group, and prefix of the tables' changelogs")] = (
+        "attachment-previews"
+    )
+    worker_member_id: Annotated[
+        str, Meta(description="Static group member id (group.instance.id); empty for a dynamic member")
+    ] = ""
+    worker_session_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Kafka session timeout, seconds")] = (
+        30.0
+    )
+    worker_heartbeat_seconds: Annotated[PositiveSeconds, Meta(description="Kafka heartbeat interval, seconds")] = 3.0
+    worker_commit_interval_seconds: Annotated[
+        PositiveSeconds, Meta(description="How often offsets are committed, seconds")
+    ] = 1.0
+    worker_drain_seconds: Annotated[
+        PositiveSeconds, Meta(description="How long SIGTERM and a rebalance wait for jobs in flight, seconds")
+    ] = 40.0
+    worker_data_dir: Annotated[Text, Meta(description="Folder for Faust's state; one a worker")] = "worker-data"
+    worker_table_store: Annotated[
+        Literal["memory", "rocksdb"],
+        Meta(description="Where table rows live; rocksdb needs the extra of that name"),
+    ] = "memory"
+    worker_scratch_dir: Annotated[
+        str, Meta(description="Private folder for tools that need files; empty for one under the system's")
+    ] = ""
+    health_host: Annotated[Text, Meta(description="Address of /healthz, /readyz and /metrics")] = "0.0.0.0"  # noqa: S104
+    health_port: Annotated[Port, Meta(description="Port of /healthz, /readyz and /metrics; 0 takes a free one")] = 8081
+
+    render_children: Annotated[int, Meta(ge=0, le=256, description="Rendering children; 0 means one a core")] = 0
+    render_concurrency: Annotated[Positive, Meta(description="Attachments in flight in one worker")] = 8
+    render_max_edge_px: Annotated[int, Meta(ge=16, le=4096, description="Longest side of a preview, pixels")] = 300
+    render_webp_quality: Annotated[int, Meta(ge=1, le=100, description="WebP quality")] = 85
+    render_max_pixels: Annotated[Positive, Meta(description="Pixels of a source, all frames summed")] = 50_000_000
+    render_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one rendering, seconds")] = 20.0
+    render_memory_bytes: Annotated[Positive, Meta(description="Address space of a rendering child, bytes")] = (
+        1_610_612_736
+    )
+
+    download_max_bytes: Annotated[Positive, Meta(description="Largest file, bytes (Genesys allows 25 MB)")] = 26_214_400
+    download_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one download, seconds")] = 20.0
+    download_connect_timeout_seconds: Annotated[
+        PositiveSeconds, Meta(description="Deadline of one connection, seconds")
+    ] = 5.0
+    download_max_redirects: Annotated[int, Meta(ge=0, le=20, description="Redirects followed")] = 5
+    download_allow_http: Annotated[bool, Meta(description="Allow http:// beside https://")] = False
+    download_allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts to download from, separated by commas; *.example.com allows subdomains; empty: any"),
+    ] = ()
+    download_allowed_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Private networks (CIDR) that may be connected to all the same, separated by commas"),
+    ] = ()
+
+    storage_mode: Annotated[
+        Literal["s3", "presigned"], Meta(description="s3: the minio client; presigned: PUT to a CDN address")
+    ] = "s3"
+    s3_endpoint: Annotated[HttpUrl, Meta(description="S3 server, e.g. https://s3.eu-central-1.amazonaws.com")] = (
+        "http://127.0.0.1:9000"
+    )
+    s3_access_key: Annotated[str, Meta(description="S3 access key")] = ""
+    s3_secret_key: Annotated[Secret, Meta(description="S3 secret key")] = Secret("")
+    s3_region: Annotated[Text, Meta(description="S3 region")] = "us-east-1"
+    s3_bucket: Annotated[Text, Meta(description="Bucket of the previews, created if missing")] = "attachment-previews"
+    s3_public_base_url: Annotated[
+        HttpUrl,
+        Meta(description="Base of public addresses; empty: presigned GET that lives as long as the preview"),
+    ] = ""
+    s3_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one S3 call, seconds")] = 10.0
+    cdn_presigned_url_template: Annotated[
+        str,
+        Meta(description="Presigned PUT address with {key}; the public one is the part before ?"),
+    ] = ""
+    cdn_acl: Annotated[
+        str, Meta(description="x-amz-acl header of the presigned PUT, e.g. public-read; empty: none")
+    ] = ""
+    object_key_secret: Annotated[
+        Secret,
+        Meta(description="Secret of the deployment from which object keys are made; at least 16 characters"),
+    ] = Secret("")
+    preview_ttl_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=604_800 * 52,
+            description="How long a preview lives, seconds (presigned GET: 604800 at most)",
+        ),
+    ] = 604_800.0
+
+    genesys_env: Annotated[Text, Meta(description="Region's domain, e.g. mypurecloud.com or mypurecloud.ie")] = (
+        "mypurecloud.com"
+    )
+    genesys_base_url: Annotated[
+        HttpUrl, Meta(description="API address when it is not https://api.GENESYS_ENV (simulator, gateway)")
+    ] = ""
+    genesys_client_id: Annotated[str, Meta(description="OAuth client id (client credentials)")] = ""
+    genesys_client_secret: Annotated[Secret, Meta(description="OAuth client secret")] = Secret("")
+    genesys_post_mode: Annotated[
+        Literal["communication", "agentless", "attributes", "tutorial"],
+        Meta(description="How the link is posted"),
+    ] = "communication"
+    genesys_message_template: Annotated[
+        Text,
+        Meta(description="Text of the message; {url}, {file_name}, {format}, {size_bytes} are filled in"),
+    ] = "Preview generated: {url}"
+    genesys_calls_per_minute: Annotated[
+        Positive, Meta(description="Calls a minute that the OAuth client may make, all workers together")
+    ] = 300
+    genesys_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one API call, seconds")] = 10.0
+    genesys_agentless_from_address: Annotated[
+        str, Meta(description="fromAddress for GENESYS_POST_MODE=agentless and tutorial")
+    ] = ""
+    link_concurrency: Annotated[Positive, Meta(description="Posts in flight in one worker")] = 8
+
+    retry_max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts before a dead letter")] = 6
+    retry_base_seconds: Annotated[PositiveSeconds, Meta(description="Delay after the first failure, seconds")] = 2.0
+    retry_cap_seconds: Annotated[PositiveSeconds, Meta(description="Longest delay, seconds")] = 300.0
+    timer_interval_seconds: Annotated[PositiveSeconds, Meta(description="How often due rows are looked for")] = 0.5
+
+    def __post_init__(self) -> None:
+        require(bool(self.genesys_client_id), "GENESYS_CLIENT_ID", "", "the OAuth client's id")
+        require(bool(self.genesys_client_secret), "GENESYS_CLIENT_SECRET", "", "the OAuth client's secret")
+        require(
+            len(self.object_key_secret.reveal()) >= MIN_SECRET_CHARACTERS,
+            "OBJECT_KEY_SECRET",
+            "***" if self.object_key_secret else "",
+            f"at least {MIN_SECRET_CHARACTERS} random characters, kept for the life of the deployment",
+        )
+        require_placeholders(
+            "GENESYS_MESSAGE_TEMPLATE",
+            self.genesys_message_template,
+            {"url", "file_name", "format", "size_bytes"},
+            needed="url",
+        )
+        if self.storage_mode == "presigned":
+            require_placeholders("CDN_PRESIGNED_URL_TEMPLATE", self.cdn_presigned_url_template, {"key"}, needed="key")
+        elif not self.s3_public_base_url:
+            require(
+                self.preview_ttl_seconds <= MAX_PRESIGNED_SECONDS,
+                "PREVIEW_TTL_SECONDS",
+                f"{self.preview_ttl_seconds:g}",
+                f"at most {MAX_PRESIGNED_SECONDS} with presigned GET; S3_PUBLIC_BASE_URL lifts it",
+            )

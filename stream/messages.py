@@ -1,0 +1,182 @@
+"""What flows through the topics: versioned JSON, decoded and encoded by msgspec.
+
+Field names are camelCase on the wire, as in the payloads of Genesys. Decoders accept unknown fields, so that a
+newer producer never breaks an older consumer; a change of meaning gets a new `version`.
+"""
+
+import hashlib
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+SCHEMA_VERSION: Final = 1
+
+Text = Annotated[str, Meta(min_length=1)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
+Seconds = Annotated[float, Meta(description="Unix time in seconds")]
+
+
+class Attachment(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A file that a guest dropped into a conversation; the value of topic [attachments].
+
+    Only `conversationId` and either `attachmentUrl` or `messageId` are required of a foreign producer: an absent
+    `eventId` is computed by `event_id`.
+    """
+
+    version: Literal[1] = 1
+    event_id: Annotated[str, Meta(max_length=256)] = ""
+    conversation_id: Identifier
+    attachment_url: Annotated[str, Meta(max_length=8192)] = ""
+    file_name: Annotated[str, Meta(max_length=1024)] = ""
+    mime_type: Annotated[str, Meta(max_length=256, description="As declared by the sender; never trusted")] = ""
+    size_bytes: Annotated[int, Meta(ge=0)] | None = None
+    sha256: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+    message_id: Identifier | None = None
+    attachment_id: Identifier | None = None
+    received_at: Seconds | None = None
+
+
+class StageTimings(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Wall time in milliseconds that each stage took; None where it has not run."""
+
+    queued_ms: float | None = None
+    download_ms: float | None = None
+    render_ms: float | None = None
+    store_ms: float | None = None
+    link_ms: float | None = None
+
+
+class Picture(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is known of a rendered preview."""
+
+    format: Literal["webp"] = "webp"
+    width_px: Annotated[int, Meta(ge=1)]
+    height_px: Annotated[int, Meta(ge=1)]
+    size_bytes: Annotated[int, Meta(ge=1)]
+    verdict: Literal["rendered", "partial"] = "rendered"
+    source_format: str = ""
+    engine: str = ""
+
+
+class Preview(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A stored preview that waits to be posted; the value of topic [previews]."""
+
+    version: Literal[1] = 1
+    attachment: Attachment
+    object_key: Text
+    picture: Picture
+    expires_at: Seconds
+    timings: StageTimings = StageTimings()
+
+
+class Expire(Struct, frozen=True, kw_only=True, rename="camel", tag_field="command", tag="expire"):
+    """Delete a preview whose time has come."""
+
+    version: Literal[1] = 1
+    event_id: Identifier
+    conversation_id: Identifier
+    object_key: Text
+    expires_at: Seconds
+
+
+class Forget(Struct, frozen=True, kw_only=True, rename="camel", tag_field="command", tag="forget"):
+    """Drop the `links` row of an event that can no longer be delivered again."""
+
+    version: Literal[1] = 1
+    event_id: Identifier
+
+
+LifecycleCommand = Expire | Forget
+
+
+class Outcome(Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="outcome"):
+    """How an event ended; exactly one distinct one an event id, unless it became a dead letter."""
+
+    version: Literal[1] = 1
+    event_id: Identifier
+    conversation_id: Identifier
+    outcome: Literal["linked", "rejected"]
+    verdict: Text
+    reason: str = ""
+    file_name: str = ""
+    mime_type: str = ""
+    preview_url: str | None = None
+    picture: Picture | None = None
+    message_id: str | None = None
+    attempt: Annotated[int, Meta(ge=1)] = 1
+    timings: StageTimings = StageTimings()
+    finished_at: Seconds
+
+
+class LifecycleRecord(Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="lifecycle"):
+    """What happened to a stored preview."""
+
+    version: Literal[1] = 1
+    event_id: Identifier
+    conversation_id: Identifier
+    object_key: Text
+    state: Literal["stored", "expired"]
+    at: Seconds
+
+
+Result = Outcome | LifecycleRecord
+
+
+class Origin(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a record was read."""
+
+    topic: Text
+    partition: Annotated[int, Meta(ge=0)]
+    offset: Annotated[int, Meta(ge=0)]
+
+
+class DeadLetter(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A record that is ours to mend; the value of topic [dead-letters]. Bytes are base64 in JSON."""
+
+    version: Literal[1] = 1
+    reason: Text
+    stage: Text
+    message: str
+    origin: Origin
+    attempt: Annotated[int, Meta(ge=1)]
+    replays: Annotated[int, Meta(ge=0)] = 0
+    first_at: Seconds
+    last_at: Seconds
+    event_id: str = ""
+    key: bytes | None = None
+    payload: bytes
+    headers: dict[str, bytes] = field(default_factory=dict)
+
+
+def event_id(attachment: Attachment) -> str:
+    """Return the event id, computed where the source gave none.
+
+    sha256 over conversation id, address and file name (or message id where there is no address), as published in
+    docs/messages.md, so that every producer and the bridge agree on it.
+    """
+    if attachment.event_id:
+        return attachment.event_id
+    source = attachment.attachment_url or f"message:{attachment.message_id}:{attachment.attachment_id}"
+    material = f"{attachment.conversation_id}\0{source}\0{attachment.file_name}"
+    return hashlib.sha256(material.encode()).hexdigest()
+
+
+encode = msgspec.json.Encoder().encode
+decode_preview = msgspec.json.Decoder(Preview).decode
+decode_lifecycle_command = msgspec.json.Decoder(LifecycleCommand).decode
+decode_result = msgspec.json.Decoder(Result).decode
+decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
+_decode_attachment = msgspec.json.Decoder(Attachment).decode
+
+
+def decode_attachment(value: bytes | None) -> Attachment:
+    """Decode a record of [attachments], its event id filled in.
+
+    Raises:
+        msgspec.DecodeError: (or its subclass ValidationError) when the bytes are not an attachment.
+    """
+    attachment = _decode_attachment(value or b"")
+    if not attachment.attachment_url and attachment.message_id is None:
+        raise msgspec.ValidationError("Object has neither `attachmentUrl` nor `messageId`")
+    return msgspec.structs.replace(attachment, event_id=event_id(attachment))
