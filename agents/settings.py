@@ -23,9 +23,6 @@ MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at 
 class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     """The worker: agents, timer, rendering children."""
 
-    worker_group: Annotated[Text, Meta(description="Kafka consumer group, and prefix of the tables' changelogs")] = (
-        "attachment-previews"
-    )
     worker_member_id: Annotated[
         str, Meta(description="Static group member id (group.instance.id); empty for a dynamic member")
     ] = ""

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
+TopicName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")]
 Text = Annotated[str, Meta(min_length=1)]
 HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")]
 
@@ -92,8 +93,16 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     ] = 1
     topic_retention_hours: Annotated[
         int,
-        Meta(ge=1, le=8760, description="How long attachments, previews and lifecycle records are kept, hours"),
+        Meta(
+            ge=1, le=8760, description="How long attachments, previews, lifecycle records and results are kept, hours"
+        ),
     ] = 168
+    dead_letter_retention_hours: Annotated[
+        int, Meta(ge=1, le=87_600, description="How long dead letters are kept for a replay, hours")
+    ] = 720
+    worker_group: Annotated[
+        TopicName, Meta(description="Kafka consumer group of the workers, and prefix of their tables' changelogs")
+    ] = "attachment-previews"
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged")
     ] = "INFO"

@@ -1,0 +1,91 @@
+"""Names and wanted properties of the topics; pure, no client."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from stream.settings import KafkaSettings
+
+LINKS_TABLE: Final = "links"
+DUE_TABLE: Final = "due"
+
+# Kafka's own default. A dead letter holds its record in base64, a third larger, and that record's headers.
+RECORD_MAX_BYTES: Final = 1_048_588
+DEAD_LETTER_MAX_BYTES: Final = 2 * RECORD_MAX_BYTES
+# Compaction leaves the open segment alone and recovery reads it whole, so it stays well under the default of 1 GiB.
+CHANGELOG_SEGMENT_BYTES: Final = 67_108_864
+MS_PER_HOUR: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of all topics of a deployment."""
+
+    attachments: str
+    previews: str
+    lifecycle: str
+    results: str
+    dead_letters: str
+    links_changelog: str
+    due_changelog: str
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> Self:
+        """Name the topics: after the prefix, and the tables' changelogs after the worker group as Faust does."""
+        prefix = settings.topic_prefix
+        return cls(
+            attachments=f"{prefix}attachments",
+            previews=f"{prefix}previews",
+            lifecycle=f"{prefix}lifecycle",
+            results=f"{prefix}results",
+            dead_letters=f"{prefix}dead-letters",
+            links_changelog=changelog(settings.worker_group, LINKS_TABLE),
+            due_changelog=changelog(settings.worker_group, DUE_TABLE),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is wanted; `config` holds Kafka's topic settings as Kafka spells them."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    config: dict[str, str]
+
+
+def changelog(worker_group: str, table: str) -> str:
+    """Name the changelog of a table as Faust does (faust/tables/base.py, _changelog_topic_name)."""
+    return f"{worker_group}-{table}-changelog"
+
+
+def specs(settings: KafkaSettings) -> list[TopicSpec]:
+    """Return the wanted topics; all have the same number of partitions, or Faust would not co-assign them."""
+    topics = Topics.of(settings)
+    kept = _deleting(settings.topic_retention_hours, RECORD_MAX_BYTES)
+    return [
+        *(_spec(settings, name, kept) for name in (topics.attachments, topics.previews, topics.lifecycle)),
+        _spec(settings, topics.results, kept),
+        _spec(settings, topics.dead_letters, _deleting(settings.dead_letter_retention_hours, DEAD_LETTER_MAX_BYTES)),
+        *(_spec(settings, name, _compacting()) for name in (topics.links_changelog, topics.due_changelog)),
+    ]
+
+
+def _spec(settings: KafkaSettings, name: str, config: dict[str, str]) -> TopicSpec:
+    shared = {"min.insync.replicas": str(settings.topic_min_insync_replicas)}
+    return TopicSpec(name, settings.topic_partitions, settings.topic_replication_factor, config | shared)
+
+
+def _deleting(retention_hours: int, max_bytes: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_hours * MS_PER_HOUR),
+        "max.message.bytes": str(max_bytes),
+    }
+
+
+def _compacting() -> dict[str, str]:
+    return {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(CHANGELOG_SEGMENT_BYTES),
+        "max.message.bytes": str(RECORD_MAX_BYTES),
+    }
