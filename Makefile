@@ -1,0 +1,50 @@
+# Needs Debian 12 or the like, Python 3.11, make and git; every target sets up the rest by itself.
+MAKEFLAGS += --no-print-directory
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) python3)
+TOOLS := $(PYTHON) -m tools
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo test fast system check format lock schemas clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from the lock, with the Debian packages it needs
+	@$(TOOLS) setup
+
+servers: ## Also get the tests' real servers: Kafka, MinIO, versitygw (cached outside the checkout)
+	@$(TOOLS) setup servers
+
+demo: setup ## The whole way on this machine with embedded parts, in a minute; KEEP=1 leaves it running
+	@$(BIN)/python -m tests.demo
+
+test: servers ## All tests, with real Kafka and real S3, then make system
+	@$(BIN)/pytest
+	@$(BIN)/python -m tests.system
+
+fast: setup ## The tests that need no real server
+	@$(BIN)/pytest -m "not real and not system"
+
+system: servers ## Real processes, real servers, one worker killed; the last line is JSON
+	@$(BIN)/python -m tests.system
+
+check: setup ## Lint, formatting, types, layers, dependencies
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry .
+
+format: setup ## Format and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+lock: ## Resolve requirements/*.txt anew
+	@$(TOOLS) lock
+
+schemas: setup ## Write the messages' JSON Schemas into docs/
+	@$(BIN)/python -m stream schemas
+
+clean: ## Remove what make made in this checkout (the cache stays)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out dist

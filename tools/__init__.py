@@ -1,0 +1,1 @@
+"""Sets up a checkout; needs nothing but Python's standard library."""

@@ -1,0 +1,28 @@
+"""python3 -m tools setup | servers | lock: what make runs before anything of ours is installed."""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this is the one file that an older Python may meet
+    sys.exit("Python 3.11 or later is needed: install it, or name it with make PYTHON=/path/to/python3")
+
+from tools import cache, environment, locks, servers
+from tools.command import SetupError
+
+COMMANDS = {"setup": environment.prepare, "servers": servers.prepare, "lock": locks.write}
+
+
+def main(arguments: list[str]) -> None:
+    """Carry out the named commands in their order; end with one line when one cannot."""
+    unknown = set(arguments) - COMMANDS.keys()
+    if unknown or not arguments:
+        sys.exit(f"usage: python3 -m tools [{' | '.join(COMMANDS)}]…")
+    try:
+        with cache.locked():
+            for argument in arguments:
+                COMMANDS[argument]()
+    except SetupError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

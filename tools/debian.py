@@ -1,0 +1,25 @@
+"""Installs Debian packages when root; says what to install when not."""
+
+import os
+import shutil
+from collections.abc import Sequence
+
+from tools.command import SetupError, run
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install packages, if any are named.
+
+    Raises:
+        SetupError: Not root, or not Debian; one line that says what to install.
+    """
+    if not packages:
+        return
+    names = " ".join(packages)
+    if shutil.which("apt-get") is None:
+        raise SetupError(f"missing on this machine: install what Debian calls {names}, then run make again")
+    if os.geteuid() != 0:
+        raise SetupError(f"missing on this machine: run 'apt-get install {names}' as root, then make again")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    run("Debian's package lists", ["apt-get", "update", "-q"], quiet)
+    run(f"Debian packages {names}", ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], quiet)
