@@ -1,5 +1,6 @@
 """Settings of the worker; see stream/settings.py for how they are read."""
 
+from ipaddress import ip_network
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta
@@ -14,6 +15,7 @@ from stream.settings import (
     Text,
     require,
     require_placeholders,
+    wrong,
 )
 
 MIN_SECRET_CHARACTERS: Final = 16
@@ -62,6 +64,9 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     download_connect_timeout_seconds: Annotated[
         PositiveSeconds, Meta(description="Deadline of one connection, seconds")
     ] = 5.0
+    download_stall_timeout_seconds: Annotated[
+        PositiveSeconds, Meta(description="Longest wait for the next bytes of a download, seconds")
+    ] = 8.0
     download_max_redirects: Annotated[int, Meta(ge=0, le=20, description="Redirects followed")] = 5
     download_allow_http: Annotated[bool, Meta(description="Allow http:// beside https://")] = False
     download_allowed_hosts: Annotated[
@@ -86,6 +91,10 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     s3_public_base_url: Annotated[
         HttpUrl,
         Meta(description="Base of public addresses; empty: presigned GET that lives as long as the preview"),
+    ] = ""
+    s3_public_endpoint: Annotated[
+        HttpUrl,
+        Meta(description="S3 server as readers of the links reach it, for presigned GET; empty: S3_ENDPOINT"),
     ] = ""
     s3_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one S3 call, seconds")] = 10.0
     cdn_presigned_url_template: Annotated[
@@ -153,6 +162,8 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
             {"url", "file_name", "format", "size_bytes"},
             needed="url",
         )
+        for network in self.download_allowed_networks:
+            _require_network("DOWNLOAD_ALLOWED_NETWORKS", network)
         if self.storage_mode == "presigned":
             require_placeholders("CDN_PRESIGNED_URL_TEMPLATE", self.cdn_presigned_url_template, {"key"}, needed="key")
         elif not self.s3_public_base_url:
@@ -162,3 +173,10 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
                 f"{self.preview_ttl_seconds:g}",
                 f"at most {MAX_PRESIGNED_SECONDS} with presigned GET; S3_PUBLIC_BASE_URL lifts it",
             )
+
+
+def _require_network(variable: str, text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise wrong(variable, text, f"networks in CIDR form, e.g. 10.0.0.0/8: {error}") from error
