@@ -45,12 +45,13 @@ class Reason(StrEnum):
     GENESYS_REFUSED = "genesys_refused"
     CONVERSATION_CLOSED = "conversation_closed"
     STORAGE_REFUSED = "storage_refused"
-    PRESIGNED_EXPIRED = "presigned_expired"
     # Held
     RATE_LIMITED = "rate_limited"
     PERMISSION_MISSING = "permission_missing"
     CREDENTIALS_REFUSED = "credentials_refused"
     CIRCUIT_OPEN = "circuit_open"
+    STORAGE_ACCESS_REFUSED = "storage_access_refused"
+    PRESIGNED_EXPIRED = "presigned_expired"
 
 
 class Stage(StrEnum):
