@@ -45,3 +45,7 @@ def reader_config(settings: KafkaSettings, *, client_id: str) -> Config:
         "auto.offset.reset": "earliest",
         "enable.partition.eof": False,
     }
+
+
+class KafkaUnreachableError(Exception):
+    """Kafka did not answer in time; the message is one line for the operator."""
