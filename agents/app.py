@@ -1,0 +1,115 @@
+"""The Faust app of the worker: made by a function, nothing at module level, nothing discovered."""
+
+import asyncio
+from typing import Any
+
+import faust
+from faust.types import TP
+from faust.types.enums import ProcessingGuarantee
+from yarl import URL
+
+from agents.consumer import Transport
+from agents.lane import Lane, Record
+from agents.offsets import Offsets
+from agents.settings import WorkerSettings
+from stream.headers import as_dict
+
+REBALANCE_MARGIN_SECONDS = 30.0
+FETCH_BYTES = 1024 * 1024
+SEND_BYTES = 4 * 1024 * 1024  # a dead letter holds another record in base64
+RAW: dict[str, Any] = {
+    # Faust would ack what it cannot decode, and then end the agent: bytes are decoded by our own code.
+    "key_type": bytes,
+    "value_type": bytes,
+    "key_serializer": "raw",
+    "value_serializer": "raw",
+}
+
+
+class PreviewApp(faust.App):
+    """A Faust app whose agents hand every record to a lane, and whose commits follow the lanes."""
+
+    def __init__(self, *args: Any, drain_seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offsets = Offsets()
+        self.drain_seconds = drain_seconds
+        self._lanes: list[Lane] = []
+
+    def add_agent(self, topic: str, lane: Lane) -> None:
+        """Feed every record of a topic to a lane."""
+
+        async def feed(stream: Any) -> None:
+            async for event in stream.noack().events():
+                lane.feed(record_of(event.message))
+
+        self._lanes.append(lane)
+        self.agent(self.topic(topic, **RAW), name=topic)(feed)
+
+    async def drain_lanes(self) -> None:
+        """Wait until no job runs, at most `drain_seconds`."""
+        await asyncio.gather(*(lane.drain(self.drain_seconds) for lane in self._lanes))
+
+    def resume_lanes(self) -> None:
+        """Let the lanes take records again."""
+        for lane in self._lanes:
+            lane.resume()
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+
+class ConsumerFlow:
+    """Steers whichever consumer the app has by then; lanes are made before it."""
+
+    def __init__(self, app: faust.App) -> None:
+        self._app = app
+
+    def pause(self, tp: TP) -> None:
+        """Stop fetching from a partition."""
+        self._app.consumer.pause(tp)
+
+    def resume(self, tp: TP) -> None:
+        """Fetch from a partition again."""
+        self._app.consumer.resume(tp)
+
+
+def create_app(settings: WorkerSettings) -> PreviewApp:
+    """Make the app; agents, tables and timers are added by the composition root."""
+    return PreviewApp(
+        settings.worker_group,
+        drain_seconds=settings.worker_drain_seconds,
+        broker=[URL(f"kafka://{server}") for server in settings.kafka_bootstrap_servers.split(",")],
+        broker_session_timeout=settings.worker_session_timeout_seconds,
+        broker_heartbeat_interval=settings.worker_heartbeat_seconds,
+        broker_rebalance_timeout=settings.worker_drain_seconds + REBALANCE_MARGIN_SECONDS,
+        broker_commit_interval=settings.worker_commit_interval_seconds,
+        broker_max_poll_records=32,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.worker_member_id or None,
+        consumer_max_fetch_size=FETCH_BYTES,
+        datadir=settings.worker_data_dir,
+        processing_guarantee=ProcessingGuarantee.AT_LEAST_ONCE,  # exactly_once swallows errors of its transactions
+        producer_acks=-1,
+        producer_max_request_size=SEND_BYTES,
+        producer_request_timeout=30.0,
+        stream_buffer_maxsize=4096,
+        stream_wait_empty=True,  # waits for the lanes, see agents/consumer.py
+        table_standby_replicas=0,
+        topic_allow_declare=False,  # `python -m stream topics` makes them
+        topic_disable_leader=True,
+        topic_partitions=settings.topic_partitions,
+        web_enabled=False,
+    )
+
+
+def record_of(message: Any) -> Record:
+    """Return a Kafka message as a record, without anything of Faust in it."""
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers=as_dict(message.headers),
+        timestamp=message.timestamp,
+    )

@@ -1,0 +1,141 @@
+"""Faust's consumer, mended: every way in which stock 0.15.3 lost records that docs/faust.md lists.
+
+tests/losses reproduces each loss on the stock classes and shows that these do not have it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Protocol
+
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from agents.offsets import Offsets
+
+FETCH_WAIT_SECONDS = 0.25
+"""How long one fetch waits for records; a seek has to wait for the fetch before it."""
+
+
+class Drainable(Protocol):
+    """What the consumer asks of the app that owns it."""
+
+    offsets: Offsets
+
+    async def drain_lanes(self) -> None:
+        """Wait, bounded, until no job runs."""
+
+    def resume_lanes(self) -> None:
+        """Let the lanes take records again."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread that talks to Kafka; a failed commit is repeated later instead of ending the process."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        consumer = self._ensure_consumer()
+        assigned = self.assignment()
+        wanted = {
+            TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned
+        }
+        try:
+            await consumer.commit(wanted)
+        except (KafkaError, IllegalStateError) as error:
+            # Kafka is away or a rebalance has begun. Nothing is lost: at worst records are delivered again.
+            self.log.warning("Offsets are not committed, trying again later: %r", error)
+            return False
+        return True
+
+
+class Consumer(driver.Consumer):
+    """A consumer whose commits, seeks and rebalances lose nothing."""
+
+    app: Any  # an app that is also Drainable; Faust's own type is AppT
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._positions_lock = asyncio.Lock()
+        self._positions_epoch = 0
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # Pressure. Not pause_partitions: it drops the records that are fetched already.
+
+    def pause(self, tp: TP) -> None:
+        """Stop fetching from the partition; what is fetched already is still delivered."""
+        self.on_buffer_full(tp)
+
+    def resume(self, tp: TP) -> None:
+        """Fetch from the partition again."""
+        self.on_buffer_drop(tp)
+
+    # Commits. Stock Faust commits past unfinished records (issue 606) and forgets what was acked before the last
+    # commit of a rebalance; the lanes' offsets do neither.
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in self.app.offsets.partitions() if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        position: int | None = self.app.offsets.position(tp)
+        return position
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        committed: bool = await super()._commit_offsets(offsets, start_new_transaction)
+        if not committed:  # Faust notes them as committed all the same, and would not try again
+            self._committed_offset.update(before)
+        return committed
+
+    async def wait_empty(self) -> None:
+        """Let the lanes end what runs, bounded, then commit; called by Faust before a rebalance and at the end."""
+        await self.app.drain_lanes()
+        await self.commit_and_end_transactions()
+
+    # Positions. Records that were fetched before a seek must not be delivered after it: Faust would note their
+    # offsets as read and then drop the older records that the seek brings back (issue 596).
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
+        """Fetch a batch and yield it, unless the positions have moved since."""
+        records, active = await self._wait_next_records(min(timeout, FETCH_WAIT_SECONDS))
+        epoch = self._positions_epoch
+        if records is None or self.should_stop:
+            return
+        for tp, record in self.scheduler.iterate(records):
+            if not self.flow_active or epoch != self._positions_epoch:
+                return  # a seek brings the rest back
+            if active is None or tp in active or tp in self._buffered_partitions:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, self._to_message(tp, record)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        async with self._positions_lock:
+            return await super()._getmany(active_partitions, timeout)
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets; only records fetched from there on reach the lanes."""
+        self.stop_flow()  # the caller resumes it
+        async with self._positions_lock:
+            self._positions_epoch += 1
+            await super().perform_seek()
+            self.app.offsets.clear()
+        self.app.resume_lanes()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every partition; where nothing or 0 is committed aiokafka does not move, so go to the beginning."""
+        committed: Mapping[TP, int] = await super().seek_to_committed()
+        unmoved = [tp for tp, offset in committed.items() if not offset and not self._is_changelog_tp(tp)]
+        if unmoved:
+            for tp, offset in (await self.earliest_offsets(*unmoved)).items():
+                await self._seek(tp, offset or 0)
+        return committed
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: Faust takes a lane that is held for minutes for a hung agent; lanes have their own metrics."""
+
+
+class Transport(driver.Transport):
+    """Faust's Kafka transport with the mended consumer."""
+
+    Consumer = Consumer

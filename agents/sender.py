@@ -1,0 +1,71 @@
+"""Sends records through Faust's producer and returns once Kafka holds them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import faust
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from stream.headers import RecordHeaders
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
+"""Between two tries of one send while Kafka is away."""
+
+
+class Send(Protocol):
+    """Sends one record and returns once every in-sync replica has it."""
+
+    async def __call__(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: RecordHeaders | None = None,
+    ) -> None:
+        """Send; without a partition the key decides, by murmur2 as in every other client."""
+
+
+class Sender:
+    """`Send` over Faust's producer.
+
+    While Kafka is away it tries again until it is cancelled: a record that was promised is never given up, and a
+    second copy is harmless because every record carries its event id.
+    """
+
+    def __init__(self, app: faust.App, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._app = app
+        self._sleep = sleep
+
+    async def __call__(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: RecordHeaders | None = None,
+    ) -> None:
+        """Send one record; blocks while Kafka is away.
+
+        Raises:
+            KafkaError: Kafka refuses the record for good, e.g. because it is too large.
+        """
+        while True:
+            try:
+                sent = await self._app.producer.send(topic, key, value, partition, None, headers or [])
+                await sent
+            except (KafkaError, ProducerSendError) as error:
+                cause = error.__cause__ if isinstance(error, ProducerSendError) else error
+                if isinstance(cause, KafkaError) and not cause.retriable:
+                    raise cause from error
+                logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
+                await self._sleep(PAUSE_SECONDS)
+            else:
+                return
