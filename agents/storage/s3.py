@@ -1,0 +1,130 @@
+"""Previews on any S3 server, through the minio client."""
+
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Final
+
+from minio import Minio
+from minio.error import S3Error
+
+from agents.storage.store import object_headers
+from agents.storage.threads import StorageThreads
+
+MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
+_ABSENT: Final = frozenset({"NoSuchKey", "NoSuchObject", "NoSuchVersion"})
+
+
+class S3Store:
+    """One bucket, made when it is missing.
+
+    The key needs s3:PutObject, s3:GetObject, s3:DeleteObject on the objects and s3:ListBucket on the bucket (without it
+    S3 answers 403 instead of 404 for a missing object), s3:CreateBucket only where the bucket is to be made.
+    """
+
+    def __init__(
+        self,
+        client: Minio,
+        *,
+        bucket: str,
+        threads: StorageThreads,
+        public_base_url: str = "",
+        signer: Minio | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Take the clients; none is asked anything yet.
+
+        Args:
+            client: Its urllib3 pool must not retry (the topics do) and hold a connection a thread.
+            bucket: Where the previews go.
+            threads: Shared by nobody else.
+            public_base_url: Put before a key; "" for presigned GET.
+            signer: Signs presigned GET for the address under which readers reach the server; `client` when None.
+            now: Unix seconds.
+        """
+        self._client = client
+        self._signer = signer or client
+        self._bucket = bucket
+        self._threads = threads
+        self._public_base_url = public_base_url.rstrip("/")
+        self._now = now
+
+    async def start(self) -> None:
+        """Make the bucket unless it is there; another worker may do the same at the same moment."""
+        await self._threads.call(self._ensure_bucket)
+
+    async def put(self, key: str, data: bytes, *, content_type: str, expires_at: float) -> None:
+        """Write an object; a bucket that went missing is made once more."""
+        await self._threads.call(self._put, key, data, content_type, expires_at)
+
+    async def exists(self, key: str) -> bool:
+        """Return whether the object is there."""
+        return await self._threads.call(self._exists, key)
+
+    async def delete(self, key: str) -> None:
+        """Take the object away, if it is there."""
+        await self._threads.call(self._delete, key)
+
+    def url(self, key: str, expires_at: float, now: float) -> str:
+        """Return the public address, or a presigned GET that ends at `expires_at` (7 days from now at most)."""
+        if self._public_base_url:
+            return f"{self._public_base_url}/{key}"
+        seconds = min(max(math.ceil(expires_at - now), 1), MAX_PRESIGNED_SECONDS)
+        return self._signer.get_presigned_url(
+            "GET",
+            self._bucket,
+            key,
+            expires=timedelta(seconds=seconds),
+            request_date=datetime.fromtimestamp(now, UTC),
+        )
+
+    async def close(self) -> None:
+        """Stop the threads."""
+        self._threads.close()
+
+    def _ensure_bucket(self) -> None:
+        if self._client.bucket_exists(self._bucket):
+            return
+        try:
+            self._client.make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                raise
+
+    def _put(self, key: str, data: bytes, content_type: str, expires_at: float) -> None:
+        try:
+            self._put_once(key, data, content_type, expires_at)
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            self._ensure_bucket()
+            self._put_once(key, data, content_type, expires_at)
+
+    def _put_once(self, key: str, data: bytes, content_type: str, expires_at: float) -> None:
+        scope = "public" if self._public_base_url else "private"
+        self._client.put_object(
+            self._bucket,
+            key,
+            BytesIO(data),
+            len(data),
+            content_type=content_type,
+            metadata={**object_headers(scope=scope, expires_at=expires_at, now=self._now())},
+        )
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._client.stat_object(self._bucket, key)
+        except S3Error as error:
+            if error.code in _ABSENT:
+                return False
+            raise
+        return True
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._client.remove_object(self._bucket, key)
+        except S3Error as error:
+            if error.code not in _ABSENT and error.code != "NoSuchBucket":
+                raise
