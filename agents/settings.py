@@ -148,6 +148,8 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     timer_interval_seconds: Annotated[PositiveSeconds, Meta(description="How often due rows are looked for")] = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_timings()
         require(bool(self.genesys_client_id), "GENESYS_CLIENT_ID", "", "the OAuth client's id")
         require(bool(self.genesys_client_secret), "GENESYS_CLIENT_SECRET", "", "the OAuth client's secret")
         require(
@@ -162,6 +164,9 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
             {"url", "file_name", "format", "size_bytes"},
             needed="url",
         )
+        if self.genesys_post_mode in {"agentless", "tutorial"}:
+            allowed = f"the address to post from, needed with GENESYS_POST_MODE={self.genesys_post_mode}"
+            require(bool(self.genesys_agentless_from_address), "GENESYS_AGENTLESS_FROM_ADDRESS", "", allowed)
         for network in self.download_allowed_networks:
             _require_network("DOWNLOAD_ALLOWED_NETWORKS", network)
         if self.storage_mode == "presigned":
@@ -170,9 +175,24 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
             require(
                 self.preview_ttl_seconds <= MAX_PRESIGNED_SECONDS,
                 "PREVIEW_TTL_SECONDS",
-                f"{self.preview_ttl_seconds:g}",
+                f"{self.preview_ttl_seconds:.12g}",
                 f"at most {MAX_PRESIGNED_SECONDS} with presigned GET; S3_PUBLIC_BASE_URL lifts it",
             )
+
+    def _require_timings(self) -> None:
+        session_seconds = self.worker_session_timeout_seconds
+        require(
+            self.worker_heartbeat_seconds * 3 <= session_seconds,
+            "WORKER_HEARTBEAT_SECONDS",
+            f"{self.worker_heartbeat_seconds:g}",
+            f"at most a third of WORKER_SESSION_TIMEOUT_SECONDS, which is {session_seconds:g}",
+        )
+        require(
+            self.retry_base_seconds <= self.retry_cap_seconds,
+            "RETRY_BASE_SECONDS",
+            f"{self.retry_base_seconds:g}",
+            f"at most RETRY_CAP_SECONDS, which is {self.retry_cap_seconds:g}",
+        )
 
 
 def _require_network(variable: str, text: str) -> None:

@@ -8,59 +8,68 @@ import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Final, Literal, TypeVar
 
-import msgspec
-from dotenv import dotenv_values
 from msgspec import Meta, Struct
+
+from stream.variables import (
+    Secret,
+    WrongSettingError,
+    convert,
+    read_env_file,
+    require,
+    require_placeholders,
+    wrong,
+)
+
+__all__ = [
+    "BridgeSettings",
+    "HttpUrl",
+    "KafkaSettings",
+    "Port",
+    "Positive",
+    "PositiveSeconds",
+    "Secret",
+    "Text",
+    "TopicName",
+    "WrongSettingError",
+    "load",
+    "require",
+    "require_placeholders",
+    "wrong",
+]
+
+ENV_FILE: Final = Path(".env")
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
-TopicName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$")]
+TopicName = Annotated[
+    str, Meta(pattern=r"^[a-zA-Z0-9._-]{1,200}$", extra={"form": "1 to 200 of letters, digits, dot, _ and -"})
+]
+TopicPrefix = Annotated[
+    str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,200}$", extra={"form": "letters, digits, dot, _ and -, or empty"})
+]
+Servers = Annotated[
+    str,
+    Meta(
+        pattern=r"^\s*([^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}(\s*,\s*([^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})*\s*$",
+        extra={"form": "host:port, several separated by commas"},
+    ),
+]
 Text = Annotated[str, Meta(min_length=1)]
-HttpUrl = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$")]
+HttpUrl = Annotated[
+    str, Meta(pattern=r"^(https?://[^\s]+)?$", extra={"form": "an http:// or https:// address, or empty"})
+]
 
 
 SettingsT = TypeVar("SettingsT", bound="KafkaSettings")
 
 
-class WrongSettingError(Exception):
-    """A setting is missing or wrong; the message is one line for the operator."""
-
-
-class Secret:
-    """A string that is shown nowhere by accident; `reveal()` hands it to the one client that needs it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self._value
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('***')" if self._value else "Secret('')"
-
-
 class KafkaSettings(Struct, frozen=True, kw_only=True):
     """What every process needs to know of Kafka and the topics."""
 
-    kafka_bootstrap_servers: Annotated[Text, Meta(description="Brokers as host:port, separated by commas")] = (
-        "127.0.0.1:9092"
-    )
+    kafka_bootstrap_servers: Annotated[Servers, Meta(description="Brokers to start from")] = "127.0.0.1:9092"
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
         Meta(description="How to talk to the brokers"),
@@ -74,9 +83,7 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
     kafka_ssl_ca_file: Annotated[
         str, Meta(description="PEM file of the authorities to trust, empty for the system's")
     ] = ""
-    topic_prefix: Annotated[
-        str, Meta(pattern=r"^[a-zA-Z0-9._-]*$", description="Put before each topic's name, e.g. prod.")
-    ] = ""
+    topic_prefix: Annotated[TopicPrefix, Meta(description="Put before each topic's name, e.g. prod.")] = ""
     topic_partitions: Annotated[
         int, Meta(ge=1, le=1024, description="Partitions of every topic; all topics have the same number")
     ] = 4
@@ -107,6 +114,28 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged")
     ] = "INFO"
     log_format: Annotated[Literal["json", "text"], Meta(description="One JSON object a line, or text")] = "json"
+
+    def __post_init__(self) -> None:
+        self._require_sasl()
+        ca_file = self.kafka_ssl_ca_file
+        require(not ca_file or Path(ca_file).is_file(), "KAFKA_SSL_CA_FILE", ca_file, "a PEM file that exists")
+        require(
+            self.topic_min_insync_replicas <= self.topic_replication_factor,
+            "TOPIC_MIN_INSYNC_REPLICAS",
+            str(self.topic_min_insync_replicas),
+            f"at most TOPIC_REPLICATION_FACTOR, which is {self.topic_replication_factor}",
+        )
+
+    def _require_sasl(self) -> None:
+        protocol, mechanism = self.kafka_security_protocol, self.kafka_sasl_mechanism
+        if protocol in {"PLAINTEXT", "SSL"}:
+            allowed = f"empty with KAFKA_SECURITY_PROTOCOL={protocol}; SASL_SSL or SASL_PLAINTEXT uses it"
+            require(not mechanism, "KAFKA_SASL_MECHANISM", mechanism, allowed)
+            return
+        allowed = f"needed with KAFKA_SECURITY_PROTOCOL={protocol}"
+        require(bool(mechanism), "KAFKA_SASL_MECHANISM", "", f"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, {allowed}")
+        require(bool(self.kafka_sasl_username), "KAFKA_SASL_USERNAME", "", allowed)
+        require(bool(self.kafka_sasl_password), "KAFKA_SASL_PASSWORD", "", allowed)
 
 
 class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
@@ -142,51 +171,12 @@ def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, env_fi
     Raises:
         WrongSettingError: One line that names the variable, the value and what is allowed.
     """
-    given = {name: value or "" for name, value in dotenv_values(env_file or Path(".env")).items()}
-    given |= os.environ if environ is None else environ  # noqa: TID251 - this is the one place
+    variables = os.environ if environ is None else environ  # noqa: TID251 - this is the one place
+    given = {**read_env_file(env_file or ENV_FILE), **variables}
     hints = typing.get_type_hints(kind, include_extras=True)
     values = {
-        name: _convert(name.upper(), given[name.upper()], hints[name])
+        name: convert(name.upper(), given[name.upper()], hints[name])
         for name in kind.__struct_fields__
         if given.get(name.upper(), "") != ""  # an empty variable is an unset one, as in every compose file
     }
     return kind(**values)
-
-
-def _convert(variable: str, text: str, hint: Any) -> Any:
-    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    if base is Secret:
-        return Secret(text)
-    raw: Any = text
-    if get_origin(base) is tuple:
-        raw = tuple(part.strip() for part in text.split(",") if part.strip())
-    try:
-        return msgspec.convert(raw, hint, strict=False)
-    except msgspec.ValidationError as error:
-        allowed = f"{error}; {description(hint)}"
-        raise wrong(variable, text, allowed) from error
-
-
-def description(hint: Any) -> str:
-    """Return the sentence that describes a setting, from its annotation."""
-    return "; ".join(meta.description for meta in get_args(hint)[1:] if isinstance(meta, Meta) and meta.description)
-
-
-def wrong(variable: str, value: str, allowed: str) -> WrongSettingError:
-    given = f"{variable}={value!r} is wrong" if value else f"{variable} is not set"
-    return WrongSettingError(f"{given}: {allowed}")
-
-
-def require(satisfied: bool, variable: str, value: str, allowed: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not satisfied:
-        raise wrong(variable, value, allowed)
-
-
-def require_placeholders(variable: str, template: str, known: set[str], *, needed: str) -> None:
-    try:
-        names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-    except ValueError as error:
-        raise wrong(variable, template, f"not a template: {error}") from error
-    allowed = ", ".join(f"{{{name}}}" for name in sorted(known))
-    require(names <= known, variable, template, f"placeholders allowed: {allowed}")
-    require(needed in names, variable, template, f"must contain {{{needed}}}")
