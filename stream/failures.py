@@ -4,7 +4,8 @@ Failure
 ├── Retryable   a later attempt may succeed: delayed and tried again, then a dead letter
 ├── Rejected    the file's fault: the outcome `rejected(verdict)`, never tried again
 ├── Refused     ours to mend (undecodable, API refuses, retries exhausted): a dead letter
-└── Held        nobody's fault: the lane waits and no attempt is spent (rate limit, missing permission)
+├── Postponed   this record must wait until a known time; no attempt is spent
+└── Held        nobody's fault: the whole lane waits and no attempt is spent (rate limit, missing permission)
 
 A failure carries a stable reason code, which goes into outcomes, dead letters, logs and metric labels,
 and a message for people. It survives pickling with both.
@@ -45,6 +46,9 @@ class Reason(StrEnum):
     GENESYS_REFUSED = "genesys_refused"
     CONVERSATION_CLOSED = "conversation_closed"
     STORAGE_REFUSED = "storage_refused"
+    INTERNAL = "internal"
+    # Postponed
+    POST_UNCERTAIN = "post_uncertain"
     # Held
     RATE_LIMITED = "rate_limited"
     PERMISSION_MISSING = "permission_missing"
@@ -92,6 +96,15 @@ class Rejected(Failure):
 
 class Refused(Failure):
     """Ours to mend: the record becomes a dead letter, worth a replay once mended."""
+
+
+class Postponed(Failure):
+    """This record must wait until `until` (Unix seconds), which is no failed attempt."""
+
+    def __init__(self, reason: Reason, message: str, until: float) -> None:
+        super().__init__(reason, message)
+        self.args = (reason, message, until)
+        self.until = until
 
 
 class Held(Failure):
