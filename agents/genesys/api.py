@@ -1,0 +1,220 @@
+"""One call to Genesys, with everything that every call needs: token, rate, breaker, thread, translation."""
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from urllib3.exceptions import HTTPError
+
+from agents.genesys.answers import failure_of_status, failure_of_transport, redacted
+from agents.genesys.breaker import Breaker
+from agents.genesys.calls import TOKEN, Call
+from agents.genesys.rate import RateShare
+from agents.genesys.sdk import Sdk, load_sdk
+from agents.genesys.token import Token, TokenSource
+from agents.genesys.transport import FORM, JSON, Transport
+from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.settings import Secret
+
+SERVER_ERROR: Final = 500
+UNAUTHORIZED: Final = 401
+DEFAULT_TOKEN_SECONDS: Final = 3_600.0
+TOO_LATE_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+Observe = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the API is and who we are there."""
+
+    base_url: str
+    client_id: str
+    client_secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call with its values; `write_before` is the wall-clock time after which it must not be sent any more."""
+
+    call: Call
+    ids: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    write_before: float | None = None
+
+    @property
+    def path(self) -> str:
+        """The path with the ids in it. Raises Refused for an id that is none."""
+        return self.call.resource(**self.ids)
+
+
+class UnauthorizedError(Exception):
+    """The token of one attempt was refused; never leaves this module."""
+
+    def __init__(self, token: str, failure: Failure) -> None:
+        super().__init__("401")
+        self.token = token
+        self.failure = failure
+
+
+class Api:
+    """Makes calls; every one of them spends the rate share.
+
+    `observe` is told of each attempt: the call's name, "ok" or a reason code, and its seconds.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        rate: RateShare,
+        breaker: Breaker,
+        timeout_seconds: float,
+        concurrency: int,
+        observe: Observe = lambda _call, _outcome, _seconds: None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._access = access
+        self._rate = rate
+        self._breaker = breaker
+        self._observe = observe
+        self._wall_clock = wall_clock
+        self._sdk: Sdk = load_sdk()
+        self._transport = Transport(self._sdk, timeout_seconds=timeout_seconds, connections=concurrency)
+        self._client = self._sdk.ApiClient(host=access.base_url.rstrip("/"))
+        self._client.set_http_client(self._transport)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="genesys")
+        self._tokens = TokenSource(self._request_token)
+
+    async def call(self, request: Request) -> Any:
+        """Make a call and return its decoded answer.
+
+        Raises:
+            Failure: of any family; see agents/genesys/answers.py.
+        """
+        path = request.path
+        try:
+            return await self._attempt(request, path)
+        except UnauthorizedError as refused:
+            await self._tokens.renew(refused.token)
+        try:
+            return await self._attempt(request, path)
+        except UnauthorizedError as refused:
+            raise refused.failure from refused
+
+    def is_api_address(self, url: str) -> bool:
+        """Return whether `url` is on the API's own origin; only there may the token go."""
+        return _origin(url) == _origin(self._access.base_url)
+
+    async def close(self) -> None:
+        """Close connections and threads; calls in flight end within their timeout."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._transport.close()
+
+    async def _attempt(self, request: Request, path: str) -> Any:
+        passage = self._breaker.enter()
+        try:
+            token = await self._tokens.get()
+            await self._rate.spend()
+            answer = await self._exchange(request, path, token)
+        except Retryable:
+            self._breaker.failed(passage)
+            raise
+        except (Refused, Rejected):
+            self._breaker.succeeded(passage)
+            raise
+        except BaseException:
+            self._breaker.unknown(passage)
+            raise
+        self._breaker.succeeded(passage)
+        return answer
+
+    async def _exchange(self, request: Request, path: str, token: str) -> Any:
+        try:
+            return await self._in_thread(request.call, lambda: self._send(request, path, token))
+        except Held as held:
+            if held.reason is Reason.RATE_LIMITED:
+                self._rate.pause(held.for_seconds)
+            if held.reason is Reason.CREDENTIALS_REFUSED:
+                raise UnauthorizedError(token, held) from held
+            raise
+
+    async def _in_thread(self, call: Call, exchange: Callable[[], Any]) -> Any:
+        """Run a blocking exchange in the pool, its exceptions translated and its end observed."""
+        started_at = time.monotonic()
+        outcome = "ok"
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, exchange)
+        except self._sdk.ApiException as error:
+            failure = self._failure_of(call, error)
+            outcome = failure.reason.value
+            raise failure from error
+        except HTTPError as error:
+            failure = failure_of_transport(call, error)
+            outcome = failure.reason.value
+            logger.warning("genesys_no_answer", extra={"call": call.name, "error": redacted(str(error))})
+            raise failure from error
+        except Held as held:
+            outcome = held.reason.value
+            raise
+        finally:
+            self._observe(call.name, outcome, time.monotonic() - started_at)
+
+    def _send(self, request: Request, path: str, token: str) -> Any:
+        if request.write_before is not None and self._wall_clock() >= request.write_before:
+            raise Held(Reason.RATE_LIMITED, "its turn came too late to be written safely", TOO_LATE_SECONDS)
+        return self._client.call_api(
+            path,
+            request.call.method,
+            header_params={"Accept": JSON, "Content-Type": JSON, "Authorization": f"Bearer {token}"},
+            query_params=dict(request.query),
+            body=request.body,
+            response_type="object",
+        )
+
+    async def _request_token(self) -> Token:
+        response = await self._in_thread(TOKEN, self._send_token_request)
+        try:
+            answer = json.loads(response.data)
+            return Token(str(answer["access_token"]), float(answer.get("expires_in", DEFAULT_TOKEN_SECONDS)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Retryable(Reason.GENESYS_UNAVAILABLE, "the token endpoint answered no token") from error
+
+    def _send_token_request(self) -> Any:
+        login_url = self._client.get_conf_url("login", self._client.host)
+        pair = f"{self._access.client_id}:{self._access.client_secret.reveal()}"
+        basic = base64.b64encode(pair.encode()).decode()
+        return self._transport.request(
+            self._sdk.HttpRequestOptions(
+                url=login_url + TOKEN.path,
+                method=TOKEN.method,
+                headers={"Authorization": f"Basic {basic}", "Content-Type": FORM},
+                post_params={"grant_type": "client_credentials"},
+            )
+        )
+
+    def _failure_of(self, call: Call, error: Any) -> Failure:
+        body = str(error.body or "")
+        if error.status >= SERVER_ERROR:
+            shown = redacted(body, [self._access.client_secret.reveal(), self._tokens.current])
+            logger.warning("genesys_failed", extra={"call": call.name, "status": error.status, "body": shown})
+        return failure_of_status(call, error.status, error.headers or {}, body)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return None
+    return parts.scheme, parts.hostname, port
