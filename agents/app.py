@@ -59,18 +59,21 @@ class PreviewApp(faust.App):
 
 
 class ConsumerFlow:
-    """Steers whichever consumer the app has by then; lanes are made before it."""
+    """Steers whichever consumer the app has by then; lanes are made before it.
+
+    Not by `pause_partitions`: it drops the records that are fetched already.
+    """
 
     def __init__(self, app: faust.App) -> None:
         self._app = app
 
     def pause(self, tp: TP) -> None:
-        """Stop fetching from a partition."""
-        self._app.consumer.pause(tp)
+        """Stop fetching from a partition; what is fetched already is still delivered."""
+        self._app.consumer.on_buffer_full(tp)
 
     def resume(self, tp: TP) -> None:
         """Fetch from a partition again."""
-        self._app.consumer.resume(tp)
+        self._app.consumer.on_buffer_drop(tp)
 
 
 def create_app(settings: WorkerSettings) -> PreviewApp:

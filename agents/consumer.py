@@ -61,16 +61,6 @@ class Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    # Pressure. Not pause_partitions: it drops the records that are fetched already.
-
-    def pause(self, tp: TP) -> None:
-        """Stop fetching from the partition; what is fetched already is still delivered."""
-        self.on_buffer_full(tp)
-
-    def resume(self, tp: TP) -> None:
-        """Fetch from the partition again."""
-        self.on_buffer_drop(tp)
-
     # Commits. Stock Faust commits past unfinished records (issue 606) and forgets what was acked before the last
     # commit of a rebalance; the lanes' offsets do neither.
 

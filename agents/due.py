@@ -96,6 +96,10 @@ class Due:
         """Write a row, replacing the one of the same key; returns once Kafka holds it."""
         await self._rows.put(partition, key, row)
 
+    def get(self, partition: int, key: str) -> DueRow | None:
+        """Return the row that waits under a key, if any."""
+        return self._rows.get(partition, key)
+
     async def sweep(self) -> int:
         """Send what is due and delete its rows; return how many.
 

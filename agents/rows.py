@@ -17,12 +17,13 @@ from faust.stores.memory import Store as MemoryStore
 from agents.sender import Send
 
 RowT = TypeVar("RowT")
+ObservedT_contra = TypeVar("ObservedT_contra", contravariant=True)
 
 
-class Observer(Protocol[RowT]):
+class Observer(Protocol[ObservedT_contra]):
     """Told of every change of the rows of this worker's partitions, writes and recovery alike."""
 
-    def put(self, partition: int, key: str, row: RowT) -> None:
+    def put(self, partition: int, key: str, row: ObservedT_contra) -> None:
         """Note a new or changed row."""
 
     def remove(self, partition: int, key: str) -> None:
@@ -32,7 +33,7 @@ class Observer(Protocol[RowT]):
         """Note that a whole partition has moved away."""
 
 
-class _Store(MemoryStore):
+class _Store(MemoryStore[bytes, bytes]):
     """Hands changelog records to `Rows`, raw: Faust's own store would decode them, and stop at a foreign one."""
 
     rows: "Rows[Any]"
@@ -43,11 +44,11 @@ class _Store(MemoryStore):
 
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:  # noqa: ARG002
         # A partition that moved away changes elsewhere; when it comes back its changelog is read anew.
-        topic = self.table.changelog_topic_name
+        topic = self.rows.changelog
         self.rows.keep_only({tp.partition for tp in assigned - newly_assigned if tp.topic == topic})
 
 
-class _Table(faust.Table):
+class _Table(faust.Table[bytes, bytes]):
     rows: "Rows[Any]"
 
     def _new_store(self) -> _Store:

@@ -27,6 +27,10 @@ class Reason(StrEnum):
     STORAGE_FULL = "storage_full"
     GENESYS_UNAVAILABLE = "genesys_unavailable"
     GENESYS_AMBIGUOUS = "genesys_ambiguous"
+    # Retryable by the sender of a webhook, who is answered 503
+    KAFKA_UNAVAILABLE = "kafka_unavailable"
+    KAFKA_QUEUE_FULL = "kafka_queue_full"
+    SHUTTING_DOWN = "shutting_down"
     # Rejected: the file or its source
     UNSUPPORTED = "unsupported"
     ENCRYPTED = "encrypted"
@@ -46,9 +50,11 @@ class Reason(StrEnum):
     GENESYS_REFUSED = "genesys_refused"
     CONVERSATION_CLOSED = "conversation_closed"
     STORAGE_REFUSED = "storage_refused"
+    PREVIEW_MISSING = "preview_missing"
     INTERNAL = "internal"
     # Postponed
     POST_UNCERTAIN = "post_uncertain"
+    NOT_DUE = "not_due"
     # Held
     RATE_LIMITED = "rate_limited"
     PERMISSION_MISSING = "permission_missing"

@@ -1,0 +1,195 @@
+"""The link agent: a stored preview is posted into its conversation, effectively once.
+
+The row of an event says SENDING before the POST and SENT after it. A delivery that finds SENT is done. One that
+finds SENDING cannot know whether the POST was carried out: it waits until no such POST can still be under way, then
+reads the conversation back and looks for the object key, which is part of every address of the preview.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from msgspec import Struct
+
+from agents.due import Due, DueRow
+from agents.genesys.links import Link
+from agents.results import Results
+from agents.routing import Task
+from agents.rows import Rows
+from agents.sender import Send
+from agents.storage import ObjectStore
+from stream.failures import Failure, Postponed, Reason, Refused, Stage
+from stream.headers import foreign
+from stream.messages import Forget, Outcome, Preview, encode
+from stream.retry import RetryPolicy
+from stream.telemetry import Metrics
+from stream.topics import Topics
+
+POST_START_SECONDS: Final = 20.0
+"""How long a post may wait for its share of the rate before it must not start any more."""
+CLOCK_SKEW_SECONDS: Final = 5.0
+
+
+class LinkRow(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How far the post of an event has come; `notBefore` is Unix time in seconds."""
+
+    version: int = 1
+    state: Literal["sending", "sent"]
+    not_before: float = 0.0
+    message_id: str = ""
+
+
+class Poster(Protocol):
+    """Posts and reads back; see agents/genesys."""
+
+    async def post(self, link: Link, *, not_after: float) -> str:
+        """Post and return the message id; the write never starts after `not_after`, Unix seconds."""
+
+    async def find(self, conversation_id: str, needle: str) -> str | None:
+        """Return the id of the message that holds the needle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPolicy:
+    """Times of the link agent."""
+
+    post_timeout_seconds: float
+    row_lifetime_seconds: float
+    """As long as a record of the event can still be delivered, and as its preview lives."""
+    idempotent: bool
+    """Posting twice says nothing twice (mode `attributes`), so no row is needed."""
+
+
+class LinkAgent:
+    """[previews] → post → [results]."""
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        poster: Poster,
+        store: ObjectStore,
+        links: Rows[LinkRow],
+        due: Due,
+        results: Results,
+        send: Send,
+        policy: LinkPolicy,
+        retry: RetryPolicy,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._topics = topics
+        self._poster = poster
+        self._store = store
+        self._links = links
+        self._due = due
+        self._results = results
+        self._send = send
+        self._policy = policy
+        self._retry = retry
+        self._metrics = metrics
+        self._clock = clock
+
+    async def run(self, task: Task[Preview]) -> None:
+        """Bring one preview into its conversation."""
+        preview = task.message
+        with task.progress.at(Stage.LINK):
+            message_id = await self._said_before(task)
+            if message_id is None:
+                if not await self._still_there(preview):
+                    await self._render_again(task)
+                    return
+                message_id = await self._say(task)
+        await self._conclude(task, message_id)
+
+    async def _said_before(self, task: Task[Preview]) -> str | None:
+        """Return the message id of an earlier delivery's post, None when there certainly was none."""
+        preview, partition = task.message, task.record.partition
+        row = self._links.get(partition, preview.attachment.event_id)
+        if row is None:
+            return None
+        if row.state == "sent":
+            self._metrics.duplicates.inc()
+            return row.message_id
+        if self._clock() < row.not_before:
+            raise Postponed(Reason.POST_UNCERTAIN, "an earlier post may still be under way", row.not_before)
+        message_id = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
+        if message_id is not None:
+            self._metrics.duplicates.inc()
+            await self._note_sent(task, message_id)
+        return message_id
+
+    async def _still_there(self, preview: Preview) -> bool:
+        return self._clock() < preview.expires_at and await self._store.exists(preview.object_key)
+
+    async def _render_again(self, task: Task[Preview]) -> None:
+        if self._retry.exhausted(task.delivery.attempt):
+            raise Refused(Reason.PREVIEW_MISSING, "the stored preview is gone, also after rendering it again")
+        attachment = task.message.attachment
+        await self._send(
+            self._topics.attachments,
+            key=attachment.conversation_id.encode(),
+            value=encode(attachment),
+            headers=[*foreign(task.record.headers), *task.delivery.retried(self._clock()).to_headers()],
+        )
+        self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
+
+    async def _say(self, task: Task[Preview]) -> str:
+        if self._policy.idempotent:
+            return await self._poster.post(self._link(task.message), not_after=self._clock() + POST_START_SECONDS)
+        partition, event_id = task.record.partition, task.message.attachment.event_id
+        not_after = self._clock() + POST_START_SECONDS
+        not_before = not_after + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
+        await self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before))
+        try:
+            message_id = await self._poster.post(self._link(task.message), not_after=not_after)
+        except Failure as failure:
+            if failure.reason is not Reason.GENESYS_AMBIGUOUS:  # certainly not posted: the next try need not look
+                await self._links.delete(partition, event_id)
+            raise
+        if self._clock() > not_before:
+            self._metrics.late_posts.inc()
+        await self._note_sent(task, message_id)
+        return message_id
+
+    async def _note_sent(self, task: Task[Preview], message_id: str) -> None:
+        partition, event_id = task.record.partition, task.message.attachment.event_id
+        forget = DueRow(
+            due_at=self._clock() + self._policy.row_lifetime_seconds,
+            topic=self._topics.lifecycle,
+            key=task.record.key,
+            value=encode(Forget(event_id=event_id)),
+        )
+        await self._links.put(partition, event_id, LinkRow(state="sent", message_id=message_id))
+        await self._due.put(partition, f"forget/{event_id}", forget)
+
+    def _link(self, preview: Preview) -> Link:
+        attachment = preview.attachment
+        return Link(
+            conversation_id=attachment.conversation_id,
+            event_id=attachment.event_id,
+            url=self._store.url(preview.object_key, preview.expires_at, self._clock()),
+            file_name=attachment.file_name,
+            mime_type=attachment.mime_type,
+            preview_format=preview.picture.format,
+            size_bytes=preview.picture.size_bytes,
+        )
+
+    async def _conclude(self, task: Task[Preview], message_id: str) -> None:
+        preview = task.message
+        attachment = preview.attachment
+        outcome = Outcome(
+            event_id=attachment.event_id,
+            conversation_id=attachment.conversation_id,
+            outcome="linked",
+            verdict=preview.picture.verdict,
+            file_name=attachment.file_name,
+            mime_type=attachment.mime_type,
+            preview_url=self._link(preview).url,
+            picture=preview.picture,
+            message_id=message_id,
+            attempt=task.delivery.attempt,
+            timings=task.progress.timings(preview.timings),
+            finished_at=self._clock(),
+        )
+        await self._results.outcome(outcome, attachment.received_at)

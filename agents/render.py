@@ -1,0 +1,142 @@
+"""The render agent: an attachment becomes a stored preview, or a verdict."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from agents.due import Due, DueRow
+from agents.object_keys import object_key
+from agents.rendering.verdicts import Answer, Rendition
+from agents.results import Results
+from agents.routing import Task
+from agents.sender import Send
+from agents.source import Source
+from agents.storage import ObjectStore
+from stream.failures import Reason, Rejected, Stage
+from stream.headers import EVENT_ID, foreign
+from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, encode
+from stream.settings import Secret
+from stream.topics import Topics
+
+CONTENT_TYPE = "image/webp"
+
+
+class Renderer(Protocol):
+    """Renders in a child process; see agents/rendering."""
+
+    async def render(self, data: bytes, *, file_name: str, declared_mime: str | None) -> Answer:
+        """Return a picture or a refusal."""
+
+
+class RenderAgent:
+    """download → render → expiry row → PUT → [previews].
+
+    The expiry row is acknowledged before the PUT, so no object can outlive its row. Keys are deterministic, so
+    doing all of it twice is harmless.
+    """
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        source: Source,
+        renderer: Renderer,
+        store: ObjectStore,
+        due: Due,
+        results: Results,
+        send: Send,
+        key_secret: Secret,
+        render_version: str,
+        ttl_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._topics = topics
+        self._source = source
+        self._renderer = renderer
+        self._store = store
+        self._due = due
+        self._results = results
+        self._send = send
+        self._key_secret = key_secret
+        self._render_version = render_version
+        self._ttl_seconds = ttl_seconds
+        self._clock = clock
+
+    async def run(self, task: Task[Attachment]) -> None:
+        """Bring one attachment to [previews]."""
+        attachment, progress = task.message, task.progress
+        with progress.at(Stage.DOWNLOAD):
+            download = await self._source.fetch(attachment)
+        with progress.at(Stage.RENDER):
+            rendition = await self._render(attachment, download.data)
+        with progress.at(Stage.STORE):
+            key = object_key(self._key_secret, attachment, download.sha256, self._render_version)
+            expires_at = self._clock() + self._ttl_seconds
+            await self._remember_to_expire(task, key, expires_at)
+            await self._store.put(key, rendition.webp, content_type=CONTENT_TYPE, expires_at=expires_at)
+        preview = Preview(
+            attachment=attachment,
+            object_key=key,
+            picture=picture_of(rendition),
+            expires_at=expires_at,
+            timings=progress.timings(),
+        )
+        await self._hand_on(task, preview)
+
+    async def _render(self, attachment: Attachment, data: bytes) -> Rendition:
+        answer = await self._renderer.render(
+            data, file_name=attachment.file_name, declared_mime=attachment.mime_type or None
+        )
+        if not isinstance(answer, Rendition):
+            raise Rejected(Reason(answer.verdict.value), answer.reason)
+        return answer
+
+    async def _remember_to_expire(self, task: Task[Attachment], key: str, expires_at: float) -> None:
+        attachment = task.message
+        command = Expire(
+            event_id=attachment.event_id,
+            conversation_id=attachment.conversation_id,
+            object_key=key,
+            expires_at=expires_at,
+        )
+        row = DueRow(
+            due_at=expires_at,
+            topic=self._topics.lifecycle,
+            key=attachment.conversation_id.encode(),
+            value=encode(command),
+        )
+        await self._due.put(task.record.partition, expiry_row(key), row)
+
+    async def _hand_on(self, task: Task[Attachment], preview: Preview) -> None:
+        attachment = preview.attachment
+        stored = LifecycleRecord(
+            event_id=attachment.event_id,
+            conversation_id=attachment.conversation_id,
+            object_key=preview.object_key,
+            state="stored",
+            at=self._clock(),
+        )
+        await self._results.lifecycle(stored)
+        # By key and not by partition: a foreign producer may have put the attachment anywhere.
+        await self._send(
+            self._topics.previews,
+            key=attachment.conversation_id.encode(),
+            value=encode(preview),
+            headers=[*foreign(task.record.headers), (EVENT_ID, attachment.event_id.encode())],
+        )
+
+
+def expiry_row(key: str) -> str:
+    """Return the due table's key of an object's expiry."""
+    return f"expire/{key}"
+
+
+def picture_of(rendition: Rendition) -> Picture:
+    """Return what the messages say of a picture."""
+    return Picture(
+        width_px=rendition.width_px,
+        height_px=rendition.height_px,
+        size_bytes=len(rendition.webp),
+        verdict="partial" if rendition.verdict == "partial" else "rendered",
+        source_format=rendition.format,
+        engine=rendition.engine,
+    )

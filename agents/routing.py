@@ -1,0 +1,158 @@
+"""Where a record goes that could not be brought to its end at once; the one edge of every agent.
+
+A job never raises for a record's sake: what may succeed later becomes a row of the due table, what is the file's
+fault an outcome, what is ours to mend a dead letter. Only `Held` passes through, to the lane.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+
+from agents.due import Due, DueRow
+from agents.lane import Job, Record
+from agents.progress import Progress
+from agents.results import Results
+from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
+from stream.headers import Delivery, foreign
+from stream.messages import Attachment, Expire, Forget, Preview
+from stream.retry import RetryPolicy
+from stream.telemetry import Metrics
+
+logger = logging.getLogger(__name__)
+
+MessageT = TypeVar("MessageT", Attachment, Preview, Expire | Forget)
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[MessageT]):
+    """One decoded record on its way through an agent."""
+
+    message: MessageT
+    record: Record
+    delivery: Delivery
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent(Generic[MessageT]):
+    """One agent: how it reads a record and what it does with it."""
+
+    stage: Stage
+    decode: Callable[[bytes], MessageT]
+    run: Callable[[Task[MessageT]], Awaitable[None]]
+
+
+class Routing:
+    """Makes jobs of agents: runs them and routes what they raise."""
+
+    def __init__(
+        self,
+        *,
+        results: Results,
+        due: Due,
+        policy: RetryPolicy,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        rng: random.Random,
+        metrics: Metrics,
+    ) -> None:
+        self._results = results
+        self._due = due
+        self._policy = policy
+        self._clock = clock
+        self._monotonic = monotonic
+        self._rng = rng
+        self._metrics = metrics
+
+    def job(self, agent: Agent[MessageT]) -> Job:
+        """Return the job that a lane runs for each record of the agent's topic."""
+
+        async def job(record: Record) -> None:
+            try:
+                message = agent.decode(record.value or b"")
+            except msgspec.DecodeError as error:
+                failure = Refused(Reason.UNDECODABLE, f"not a record of this topic: {error}")
+                await self._results.dead_letter(record, failure, Stage.DECODE, "")
+                return
+            progress = Progress(agent.stage, self._metrics, self._monotonic)
+            await self._run(agent, Task(message, record, Delivery.from_headers(record.headers), progress))
+
+        return job
+
+    async def _run(self, agent: Agent[MessageT], task: Task[MessageT]) -> None:
+        try:
+            await agent.run(task)
+        except Held as held:
+            self._metrics.holds.labels(held.reason).inc()
+            logger.warning("lane.held", extra={"reason": held.reason, "detail": held.message, "for": held.for_seconds})
+            raise
+        except Failure as failure:
+            await self._route(task, failure)
+        except Exception as error:  # the one broad net: a bug costs a record its way, not the process
+            logger.exception("job.bug", extra={"event_id": event_id_of(task.message), "stage": task.progress.stage})
+            await self._route(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
+
+    async def _route(self, task: Task[MessageT], failure: Failure) -> None:
+        match failure:
+            case Postponed():
+                await self._later(task, failure, failure.until, task.delivery)
+            case Retryable() if not self._policy.exhausted(task.delivery.attempt):
+                now = self._clock()
+                delay = self._policy.delay_seconds(task.delivery.attempt, self._rng, failure.retry_after_seconds)
+                await self._later(task, failure, now + delay, task.delivery.retried(now))
+            case Retryable():
+                attempts = f"{failure.reason} at every one of {task.delivery.attempt} attempts: {failure.message}"
+                await self._dead(task, Refused(Reason.RETRIES_EXHAUSTED, attempts))
+            case Rejected() if (attachment := attachment_of(task.message)) is not None:
+                attempt = task.delivery.attempt
+                await self._results.rejected(attachment, failure, attempt, task.progress.timings())
+            case _:
+                await self._dead(task, failure)
+
+    async def _dead(self, task: Task[MessageT], failure: Failure) -> None:
+        await self._results.dead_letter(task.record, failure, task.progress.stage, event_id_of(task.message))
+
+    async def _later(self, task: Task[MessageT], failure: Failure, due_at: float, delivery: Delivery) -> None:
+        record: Record = task.record
+        row = DueRow(
+            due_at=due_at,
+            topic=record.topic,
+            key=record.key,
+            value=record.value,
+            headers=[*foreign(record.headers), *delivery.to_headers()],
+        )
+        # The record's own place names the row: a redelivery of the record replaces it instead of adding one.
+        await self._due.put(record.partition, f"again/{record.topic}/{record.offset}", row)
+        self._metrics.retries.labels(failure.reason, task.progress.stage).inc()
+        logger.warning(
+            "attachment.retry",
+            extra={
+                "event_id": event_id_of(task.message),
+                "reason": failure.reason,
+                "stage": task.progress.stage,
+                "detail": failure.message,
+                "attempt": task.delivery.attempt,
+                "in_seconds": round(due_at - self._clock(), 1),
+            },
+        )
+
+
+def attachment_of(message: Attachment | Preview | Expire | Forget) -> Attachment | None:
+    """Return the attachment that a message is about, None for commands."""
+    match message:
+        case Attachment():
+            return message
+        case Preview():
+            return message.attachment
+        case _:
+            return None
+
+
+def event_id_of(message: Attachment | Preview | Expire | Forget) -> str:
+    """Return the event id of any message."""
+    attachment = attachment_of(message)
+    return attachment.event_id if attachment else message.event_id  # type: ignore[union-attr]
