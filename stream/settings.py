@@ -144,6 +144,9 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
     bridge_host: Annotated[Text, Meta(description="Address to listen on")] = "0.0.0.0"  # noqa: S104 - a pod's port
     bridge_port: Annotated[Port, Meta(description="Port to listen on; 0 takes a free one")] = 8080
     bridge_max_body_bytes: Annotated[Positive, Meta(description="Largest webhook body, bytes")] = 1_048_576
+    bridge_body_timeout_seconds: Annotated[
+        PositiveSeconds, Meta(description="How long a sender may take for a webhook's body, seconds")
+    ] = 5.0
     bridge_queue_records: Annotated[
         Positive, Meta(description="Records that may wait for Kafka before 503 is answered")
     ] = 10_000
@@ -158,6 +161,19 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
     webhook_secret: Annotated[
         Secret, Meta(description="Open Messaging webhook secret; when set, X-Hub-Signature-256 is required")
     ] = Secret("")
+    webhook_own_hosts: Annotated[
+        tuple[str, ...],
+        Meta(description="Hosts that serve our previews, separated by commas; webhooks about files there are ignored"),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.bridge_linger_ms < self.bridge_delivery_timeout_seconds * 500,
+            "BRIDGE_LINGER_MS",
+            f"{self.bridge_linger_ms:g}",
+            "less than half of BRIDGE_DELIVERY_TIMEOUT_SECONDS",
+        )
 
 
 def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> SettingsT:
