@@ -54,6 +54,6 @@ def _stamp(lock: Path) -> str:
 
 def _make(path: Path, lock: Path, label: str) -> None:
     run(f"{label}: creation", [sys.executable, "-m", "venv", "--clear", path])
-    pip = [path / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    pip: list[str | Path] = [path / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
     options = ["--require-hashes", "--only-binary", ":all:", "--progress-bar", "off"]
     run(f"{label}: packages", [*pip, "install", *options, "--requirement", lock])

@@ -60,14 +60,14 @@ def _java_version(java: Path) -> int:
 
 
 def _download_kafka(jars: Path) -> None:
-    maven = ["mvn", "--batch-mode", "--strict-checksums", "--file", KAFKA_POM]
+    maven: list[str | Path] = ["mvn", "--batch-mode", "--strict-checksums", "--file", KAFKA_POM]
     run("Apache Kafka from Maven Central", [*maven, "dependency:copy-dependencies", f"-DoutputDirectory={jars}"])
 
 
 def _build(name: str, folder: Path) -> None:
     # Without cgo no C compiler is needed; "local" never downloads another Go behind our back.
     environ = os.environ | {"GOBIN": str(folder), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-    run(f"{name}, built from source (minutes, once)", [_find_go(), "install", GO_PROGRAMS[name]], environ)
+    run(f"{name}, built from source (minutes, once)", [_find_go(), "install", "-v", GO_PROGRAMS[name]], environ)
 
 
 @functools.cache
