@@ -18,6 +18,7 @@ from stream.settings import (
     wrong,
 )
 
+REQUIRED: Final = {"required": True}  # for the pages made from the settings; __post_init__ enforces it
 MIN_SECRET_CHARACTERS: Final = 16
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 
@@ -106,7 +107,10 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     ] = ""
     object_key_secret: Annotated[
         Secret,
-        Meta(description="Secret of the deployment from which object keys are made; at least 16 characters"),
+        Meta(
+            description="Secret of the deployment from which object keys are made; at least 16 characters",
+            extra=REQUIRED,
+        ),
     ] = Secret("")
     preview_ttl_seconds: Annotated[
         float,
@@ -123,8 +127,8 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     genesys_base_url: Annotated[
         HttpUrl, Meta(description="API address when it is not https://api.GENESYS_ENV (simulator, gateway)")
     ] = ""
-    genesys_client_id: Annotated[str, Meta(description="OAuth client id (client credentials)")] = ""
-    genesys_client_secret: Annotated[Secret, Meta(description="OAuth client secret")] = Secret("")
+    genesys_client_id: Annotated[str, Meta(description="OAuth client id (client credentials)", extra=REQUIRED)] = ""
+    genesys_client_secret: Annotated[Secret, Meta(description="OAuth client secret", extra=REQUIRED)] = Secret("")
     genesys_post_mode: Annotated[
         Literal["communication", "agentless", "attributes", "tutorial"],
         Meta(description="How the link is posted"),

@@ -97,6 +97,11 @@ def description(hint: Any) -> str:
     return "; ".join(meta.description for meta in _metas(hint) if meta.description)
 
 
+def is_required(hint: Any) -> bool:
+    """Return whether a process does not start without the setting."""
+    return any((meta.extra or {}).get("required") for meta in _metas(hint))
+
+
 def base_type(hint: Any) -> Any:
     """Return the type without its annotation."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
