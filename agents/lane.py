@@ -89,6 +89,8 @@ class Lane:
         self._draining = False
         self._hold: asyncio.TimerHandle | None = None
         self.held_by: Held | None = None
+        self.trouble: Held | None = None
+        """What the lane was held by last, until a job ends without being held."""
 
     @property
     def running(self) -> int:
@@ -156,6 +158,7 @@ class Lane:
             self._finish(record)
 
     def _finish(self, record: Record) -> None:
+        self.trouble = None
         self._offsets.finish(record.tp, record.offset)
         if record.key is None or record.key not in self._waiting:
             return
@@ -174,6 +177,7 @@ class Lane:
         if self._draining:
             return
         self._ready.appendleft(record)
+        self.trouble = held
         loop = asyncio.get_running_loop()
         if self._hold is not None and self._hold.when() >= loop.time() + held.for_seconds:
             return  # jobs that ran side by side are all told to wait: the longest wait counts

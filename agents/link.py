@@ -5,6 +5,7 @@ finds SENDING cannot know whether the POST was carried out: it waits until no su
 reads the conversation back and looks for the object key, which is part of every address of the preview.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -42,8 +43,8 @@ class LinkRow(Struct, frozen=True, kw_only=True, rename="camel"):
 class Poster(Protocol):
     """Posts and reads back; see agents/genesys."""
 
-    async def post(self, link: Link, *, not_after: float) -> str:
-        """Post and return the message id; the write never starts after `not_after`, Unix seconds."""
+    async def post(self, link: Link, *, write_before: float | None = None) -> str:
+        """Post and return the message id; the write never starts after `write_before`, Unix seconds."""
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
         """Return the id of the message that holds the needle."""
@@ -135,24 +136,23 @@ class LinkAgent:
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 
     async def _say(self, task: Task[Preview]) -> str:
+        link, write_before = self._link(task.message), self._clock() + POST_START_SECONDS
         if self._policy.idempotent:
-            return await self._poster.post(self._link(task.message), not_after=self._clock() + POST_START_SECONDS)
-        partition, event_id = task.record.partition, task.message.attachment.event_id
-        not_after = self._clock() + POST_START_SECONDS
-        not_before = not_after + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
-        await self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before))
+            return await self._poster.post(link, write_before=write_before)
+        not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
+        await self._note_sending(task, not_before)
         try:
-            message_id = await self._poster.post(self._link(task.message), not_after=not_after)
+            message_id = await self._poster.post(link, write_before=write_before)
         except Failure as failure:
             if failure.reason is not Reason.GENESYS_AMBIGUOUS:  # certainly not posted: the next try need not look
-                await self._links.delete(partition, event_id)
+                await self._links.delete(task.record.partition, link.event_id)
             raise
         if self._clock() > not_before:
             self._metrics.late_posts.inc()
         await self._note_sent(task, message_id)
         return message_id
 
-    async def _note_sent(self, task: Task[Preview], message_id: str) -> None:
+    async def _note_sending(self, task: Task[Preview], not_before: float) -> None:
         partition, event_id = task.record.partition, task.message.attachment.event_id
         forget = DueRow(
             due_at=self._clock() + self._policy.row_lifetime_seconds,
@@ -160,8 +160,15 @@ class LinkAgent:
             key=task.record.key,
             value=encode(Forget(event_id=event_id)),
         )
-        await self._links.put(partition, event_id, LinkRow(state="sent", message_id=message_id))
-        await self._due.put(partition, f"forget/{event_id}", forget)
+        # Both before the POST: a crash can then leave neither a post without a row nor a row that stays for ever.
+        await asyncio.gather(
+            self._due.put(partition, f"forget/{event_id}", forget),
+            self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before)),
+        )
+
+    async def _note_sent(self, task: Task[Preview], message_id: str) -> None:
+        event_id = task.message.attachment.event_id
+        await self._links.put(task.record.partition, event_id, LinkRow(state="sent", message_id=message_id))
 
     def _link(self, preview: Preview) -> Link:
         attachment = preview.attachment

@@ -1,0 +1,55 @@
+"""`python -m agents worker`: the commands of the acting side."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stream.settings import WrongSettingError, load
+
+if TYPE_CHECKING:
+    from agents.settings import WorkerSettings
+
+WRONG_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m agents", description="Acts on the stream of attachments.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser(
+        "worker",
+        help="render attachments, post their previews, and expire them",
+        description="Runs one worker until SIGTERM. Settings come from the environment and ./.env; see .env.example.",
+    )
+    parser.parse_args(arguments)
+    try:
+        return _worker()
+    except WrongSettingError as error:
+        sys.stderr.write(f"{error}\n")
+        return WRONG_USAGE
+
+
+def _worker() -> int:
+    from agents.settings import WorkerSettings  # noqa: PLC0415 - `--help` must not pay for Faust
+    from stream.telemetry import configure_logging  # noqa: PLC0415
+
+    settings = load(WorkerSettings)
+    configure_logging(settings.log_level, settings.log_format)
+    return asyncio.run(_run(settings))
+
+
+async def _run(settings: "WorkerSettings") -> int:
+    from agents.worker import Worker  # noqa: PLC0415
+
+    worker = Worker(settings)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, worker.request_stop)
+    return await worker.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The worker's heartbeat: gauges, readiness, this worker's share of the Genesys budget, and crashes of Faust."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Final
+
+from faust.types import TP
+
+from agents.app import PreviewApp
+from agents.due import DueIndex
+from agents.genesys import RateShare
+from agents.lane import Lane
+from stream.failures import Reason
+from stream.health import Health
+from stream.telemetry import Metrics
+from stream.topics import Topics
+
+BEAT_SECONDS: Final = 0.5
+FOR_THE_OPERATOR: Final = frozenset(
+    {
+        Reason.PERMISSION_MISSING,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.STORAGE_ACCESS_REFUSED,
+        Reason.PRESIGNED_EXPIRED,
+    }
+)
+"""Holds that no waiting ends: readiness goes off until a setting is mended."""
+
+
+class Monitor:
+    """Looks at the parts of a worker twice a second."""
+
+    def __init__(
+        self,
+        app: PreviewApp,
+        lanes: Mapping[str, Lane],
+        index: DueIndex,
+        rate: RateShare,
+        *,
+        topics: Topics,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._app = app
+        self._lanes = lanes
+        self._index = index
+        self._rate = rate
+        self._topics = topics
+        self._metrics = metrics
+        self._health = health
+
+    async def on_assigned(self, _: Any, assigned: Iterable[TP], **__: Any) -> None:
+        """Take the share of the budget that the owned partitions of [previews] stand for."""
+        owned = sum(tp.topic == self._topics.previews for tp in assigned)
+        share = owned / self._app.conf.topic_partitions
+        self._rate.set_share(share)
+        self._metrics.rate_share_fraction.set(share)
+
+    async def beats(self) -> AsyncIterator[BaseException | None]:
+        """Update everything twice a second, and yield what Faust crashed with, if it did."""
+        while True:
+            self._health.beat()
+            self._tell_lanes()
+            self._metrics.due_rows.set(len(self._index))
+            if self._app.started:
+                self._tell_assignment()
+            yield self._app.crash_reason if self._app.crashed else None
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell_assignment(self) -> None:
+        if self._app.rebalancing or not self._app.tables.actives_ready:
+            self._health.not_ready("kafka", "partitions are being assigned or tables read back")
+        else:
+            self._health.ready("kafka")
+
+    def _tell_lanes(self) -> None:
+        for topic, lane in self._lanes.items():
+            self._metrics.lane_in_flight.labels(topic).set(lane.running)
+            self._metrics.lane_open.labels(topic).set(lane.open)
+            self._metrics.lane_held.labels(topic).set(lane.held_by is not None)
+            if lane.trouble is not None and lane.trouble.reason in FOR_THE_OPERATOR:
+                self._health.not_ready(f"lane {topic}", str(lane.trouble))
+            else:
+                self._health.ready(f"lane {topic}")

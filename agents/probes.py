@@ -1,0 +1,47 @@
+"""The worker's HTTP port: /healthz, /readyz and /metrics."""
+
+from aiohttp import web
+
+from stream.telemetry import CONTENT_TYPE_LATEST, Health, Metrics, exposition
+
+
+class Probes:
+    """Serves the probes in the worker's own loop, so that a blocked loop shows as a failing /healthz."""
+
+    def __init__(self, health: Health, metrics: Metrics, host: str, port: int) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._host = host
+        self._port = port
+        app = web.Application()
+        app.add_routes(
+            [web.get("/healthz", self._live), web.get("/readyz", self._ready), web.get("/metrics", self._show)]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    async def _live(self, _: web.Request) -> web.Response:
+        report = self._health.liveness()
+        return web.Response(status=report.status, body=report.body(), content_type="application/json")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        report = self._health.readiness()
+        return web.Response(status=report.status, body=report.body(), content_type="application/json")
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return web.Response(body=exposition(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

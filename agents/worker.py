@@ -1,0 +1,257 @@
+"""The worker's composition root: settings → clients → agents → app, and its life from start to SIGTERM."""
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from agents.app import ConsumerFlow, create_app
+from agents.download import create_downloader
+from agents.due import Due, DueIndex, DueRow
+from agents.genesys import RateShare, create_genesys
+from agents.lane import Lane, LaneLimits
+from agents.lifecycle import LifecycleAgent
+from agents.link import LinkAgent, LinkPolicy, LinkRow
+from agents.monitor import Monitor
+from agents.probes import Probes
+from agents.readiness import topics_are_there
+from agents.render import RenderAgent
+from agents.rendering.pool import create_pool
+from agents.results import Results
+from agents.routing import Agent, Routing
+from agents.rows import Observer, Rows
+from agents.scratch import SWEEP_INTERVAL_SECONDS, create_scratch, sweep
+from agents.sender import Sender
+from agents.settings import WorkerSettings
+from agents.source import Source
+from agents.storage import create_store
+from stream.failures import Failure, Stage
+from stream.health import Health
+from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
+from stream.retry import RetryPolicy
+from stream.telemetry import Metrics
+from stream.topics import DUE_TABLE, LINKS_TABLE, Topics
+
+logger = logging.getLogger(__name__)
+
+RowT = TypeVar("RowT")
+
+RENDER_VERSION: Final = 1
+"""Part of every object key: raise it when the same file is to become another picture."""
+LIFECYCLE_CONCURRENCY: Final = 8
+STORAGE_PAUSE_SECONDS: Final = 2.0
+STOP_MARGIN_SECONDS: Final = 20.0
+SECONDS_PER_HOUR: Final = 3600.0
+
+
+class Worker:
+    """One worker process; make it inside the running loop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self.metrics = Metrics(CollectorRegistry())
+        self.health = Health(time.monotonic, waiting_for=("kafka", "storage"))
+        self._topics = Topics.of(settings)
+        self._policy = RetryPolicy(settings.retry_max_attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
+        self._stop = asyncio.Event()
+        self._crash: BaseException | None = None
+        self._app = create_app(settings)
+        self._send = Sender(self._app)
+        index = DueIndex()
+        self._links = self._rows(LINKS_TABLE, LinkRow)
+        self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time)
+        self._results = Results(self._topics, self._send, self.metrics, time.time)
+        self._rate = RateShare(settings.genesys_calls_per_minute, share=0.0)
+        self._genesys = create_genesys(settings, self._rate, observe=self._observe_call)
+        self._downloader = create_downloader(settings)
+        self._store = create_store(settings)
+        self._scratch = create_scratch(settings.worker_scratch_dir)
+        self._pool = create_pool(settings, self._scratch, self.metrics)
+        self._lanes = self._add_lanes()
+        self._monitor = Monitor(
+            self._app, self._lanes, index, self._rate, topics=self._topics, metrics=self.metrics, health=self.health
+        )
+        self._app.timer(settings.timer_interval_seconds)(self._sweep_due)
+        self._app.on_partitions_assigned.connect(self._monitor.on_assigned)
+
+    def request_stop(self) -> None:
+        """End the worker: finish what runs, commit, leave the group."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Run until `request_stop` or a crash; return the exit code.
+
+        Raises:
+            OSError: The health port is taken.
+        """
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            probes = Probes(self.health, self.metrics, settings.health_host, settings.health_port)
+            port = await probes.start()
+            stack.push_async_callback(probes.close)
+            logger.info("worker.started", extra={"health_port": port, "group": settings.worker_group})
+            for close in (self._store.close, self._genesys.close, self._downloader.close, self._pool.close):
+                stack.push_async_callback(close)
+            await self._pool.start()
+            for background in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
+                stack.callback(asyncio.create_task(background).cancel)
+            await self._consume()
+        if self._crash is not None:
+            logger.critical("worker.crashed", exc_info=self._crash)
+            return 1
+        logger.info("worker.stopped")
+        return 0
+
+    async def _consume(self) -> None:
+        starting = asyncio.create_task(self._start_consuming())
+        await self._stop.wait()
+        if not starting.done():
+            starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        if not self._app.started:
+            return
+        try:
+            async with asyncio.timeout(self._settings.worker_drain_seconds + STOP_MARGIN_SECONDS):
+                await self._app.stop()
+        except TimeoutError:  # nothing is lost: what was not committed is delivered again
+            logger.error("worker.stop_timed_out")  # noqa: TRY400 - a trace of the timeout says nothing
+
+    async def _start_consuming(self) -> None:
+        try:
+            await topics_are_there(self._settings, self.health)
+            self._app.finalize()
+            await self._app.start()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with its trace
+            await self._crashed(error)
+
+    async def _watch(self) -> None:
+        async for crash in self._monitor.beats():
+            if crash is not None:
+                await self._crashed(crash)
+
+    async def _crashed(self, error: BaseException) -> None:
+        self._crash = self._crash or error
+        self._stop.set()
+
+    async def _prepare_storage(self) -> None:
+        while True:
+            try:
+                await self._store.start()
+            except Failure as failure:
+                self.health.not_ready("storage", str(failure))
+                logger.warning("worker.waiting_for_storage", extra={"reason": str(failure)})
+                await asyncio.sleep(STORAGE_PAUSE_SECONDS)
+            else:
+                self.health.ready("storage")
+                return
+
+    async def _sweep_scratch(self) -> None:
+        while True:
+            swept = await asyncio.to_thread(sweep, self._scratch, time.time())
+            if swept:
+                logger.info("scratch.swept", extra={"files": swept})
+            await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
+
+    async def _sweep_due(self) -> None:
+        app = self._app
+        if not (app.rebalancing or app.in_recovery) and app.tables.actives_ready:
+            await self._due.sweep()
+
+    def _rows(self, table: str, kind: type[RowT], observer: Observer[RowT] | None = None) -> Rows[RowT]:
+        return Rows(
+            self._app,
+            table,
+            kind,
+            partitions=self._settings.topic_partitions,
+            send=self._send,
+            on_skipped=self.metrics.rows_skipped.labels(table).inc,
+            observer=observer,
+        )
+
+    def _observe_call(self, call: str, status: str, seconds: float) -> None:
+        self.metrics.genesys_calls.labels(call, status).inc()
+        self.metrics.genesys_call_seconds.labels(call).observe(seconds)
+
+    def _add_lanes(self) -> dict[str, Lane]:
+        settings, topics = self._settings, self._topics
+        routing = Routing(
+            results=self._results,
+            due=self._due,
+            policy=self._policy,
+            clock=time.time,
+            monotonic=time.monotonic,
+            rng=random.SystemRandom(),
+            metrics=self.metrics,
+        )
+        lane = partial(Lane, offsets=self._app.offsets, flow=ConsumerFlow(self._app), crash=self._crashed)
+        lanes = {
+            topics.attachments: lane(
+                routing.job(Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=self._render_agent().run)),
+                limits=LaneLimits(settings.render_concurrency),
+            ),
+            topics.previews: lane(
+                routing.job(Agent(stage=Stage.LINK, decode=decode_preview, run=self._link_agent().run)),
+                limits=LaneLimits(settings.link_concurrency),
+            ),
+            topics.lifecycle: lane(
+                routing.job(
+                    Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=self._lifecycle_agent().run)
+                ),
+                limits=LaneLimits(LIFECYCLE_CONCURRENCY),
+            ),
+        }
+        for topic, its_lane in lanes.items():
+            self._app.add_agent(topic, its_lane)
+        return lanes
+
+    def _render_agent(self) -> RenderAgent:
+        settings = self._settings
+        return RenderAgent(
+            topics=self._topics,
+            source=Source(self._downloader, self._genesys, time.time),
+            renderer=self._pool,
+            store=self._store,
+            due=self._due,
+            results=self._results,
+            send=self._send,
+            key_secret=settings.object_key_secret,
+            render_version=f"{RENDER_VERSION}-{settings.render_max_edge_px}-{settings.render_webp_quality}",
+            ttl_seconds=settings.preview_ttl_seconds,
+            clock=time.time,
+        )
+
+    def _link_agent(self) -> LinkAgent:
+        settings = self._settings
+        retention_seconds = settings.topic_retention_hours * SECONDS_PER_HOUR
+        return LinkAgent(
+            topics=self._topics,
+            poster=self._genesys,
+            store=self._store,
+            links=self._links,
+            due=self._due,
+            results=self._results,
+            send=self._send,
+            policy=LinkPolicy(
+                post_timeout_seconds=settings.genesys_timeout_seconds,
+                row_lifetime_seconds=max(settings.preview_ttl_seconds, retention_seconds),
+                idempotent=settings.genesys_post_mode == "attributes",
+            ),
+            retry=self._policy,
+            metrics=self.metrics,
+            clock=time.time,
+        )
+
+    def _lifecycle_agent(self) -> LifecycleAgent:
+        return LifecycleAgent(
+            store=self._store,
+            due=self._due,
+            links=self._links,
+            results=self._results,
+            metrics=self.metrics,
+            clock=time.time,
+        )

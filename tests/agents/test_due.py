@@ -1,0 +1,139 @@
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agents.due import BUCKET_SECONDS, Due, DueIndex, DueRow
+from agents.rows import Rows
+from tests.agents.changelogs import Changelog, make_rows
+
+KEYS = st.sampled_from([f"k{number}" for number in range(6)])
+PARTITIONS = st.integers(0, 2)
+TIMES = st.floats(0, 100, allow_nan=False)
+
+
+def row(due_at: float, value: bytes = b"{}") -> DueRow:
+    return DueRow(due_at=due_at, topic="attachments", value=value)
+
+
+class IndexAgainstAList(RuleBasedStateMachine):
+    """The index names the same rows as a full scan would, whatever was put, removed and dropped before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = DueIndex()
+        self.model: dict[tuple[int, str], float] = {}
+
+    @rule(partition=PARTITIONS, key=KEYS, due_at=TIMES)
+    def put(self, partition: int, key: str, due_at: float) -> None:
+        self.index.put(partition, key, row(due_at))
+        self.model[partition, key] = due_at
+
+    @rule(partition=PARTITIONS, key=KEYS)
+    def remove(self, partition: int, key: str) -> None:
+        self.index.remove(partition, key)
+        self.model.pop((partition, key), None)
+
+    @rule(partition=PARTITIONS)
+    def drop(self, partition: int) -> None:
+        self.index.drop(partition)
+        self.model = {place: due_at for place, due_at in self.model.items() if place[0] != partition}
+
+    @rule(now=TIMES)
+    def look(self, now: float) -> None:
+        begun = {place for place, due_at in self.model.items() if due_at // BUCKET_SECONDS <= now // BUCKET_SECONDS}
+        assert set(self.index.due(now)) == begun
+
+    @precondition(lambda self: len(self.model) > 1)
+    @rule()
+    def look_at_some(self) -> None:
+        some = self.index.due(1000.0, most=1)
+        assert len(some) == 1
+        assert some[0] in self.model
+
+    @invariant()
+    def counts(self) -> None:
+        assert len(self.index) == len(self.model)
+
+
+IndexAgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestIndexAgainstAList = IndexAgainstAList.TestCase
+
+
+@given(st.lists(st.tuples(TIMES, st.booleans()), max_size=30))
+def test_looking_often_never_forgets_a_row(steps: list[tuple[float, bool]]) -> None:
+    index = DueIndex()
+    for number, (due_at, look) in enumerate(steps):
+        index.put(0, str(number), row(due_at))
+        if look:
+            index.due(due_at)
+    assert {key for _, key in index.due(1000.0)} == {str(number) for number in range(len(steps))}
+
+
+class Sent:
+    """Records what is sent, and lets a test act in the middle of a send."""
+
+    def __init__(self, during: Callable[[], Any] | None = None) -> None:
+        self.records: list[tuple[str, int | None, bytes | None]] = []
+        self._during = during
+
+    async def __call__(
+        self, topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, headers
+        self.records.append((topic, partition, value))
+        if self._during is not None:
+            await self._during()
+
+
+def due_table(log: Changelog, sent: Sent, now: float) -> tuple[Due, Rows[DueRow]]:
+    index = DueIndex()
+    rows = make_rows(log, DueRow, index)
+    return Due(rows, index, sent, lambda: now), rows
+
+
+async def test_a_sweep_sends_what_is_due_to_its_partition_and_deletes_its_row() -> None:
+    sent = Sent()
+    due, rows = due_table(Changelog(), sent, now=50.0)
+    await due.put(3, "late", row(49.0, b"late"))
+    await due.put(3, "soon", row(50.4, b"soon"))
+    await due.put(3, "tomorrow", row(90_000.0, b"tomorrow"))
+    assert await due.sweep() == 1
+    assert sent.records == [("attachments", 3, b"late")]
+    assert sorted(key for key, _ in rows.items(3)) == ["soon", "tomorrow"]
+
+
+async def test_a_row_written_anew_while_its_older_self_is_sent_stays() -> None:
+    log = Changelog()
+
+    async def write_anew() -> None:
+        await rows.put(0, "k", row(500.0, b"new"))
+
+    due, rows = due_table(log, Sent(write_anew), now=50.0)
+    await due.put(0, "k", row(10.0, b"old"))
+    await due.sweep()
+    kept = rows.get(0, "k")
+    assert kept is not None
+    assert kept.value == b"new"
+    assert log.last(0, "k") is not None
+
+
+async def test_a_crash_between_send_and_delete_sends_again_after_recovery() -> None:
+    log = Changelog()
+
+    async def crash() -> None:
+        raise ConnectionError("killed")
+
+    due, _ = due_table(log, Sent(crash), now=50.0)
+    await due.put(0, "k", row(10.0))
+    try:
+        await due.sweep()
+    except ConnectionError:
+        pass
+    sent = Sent()
+    again, rows = due_table(log, sent, now=60.0)
+    log.replay_into(rows)
+    assert await again.sweep() == 1
+    assert len(sent.records) == 1
