@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,20 +22,20 @@ logger = logging.getLogger(__name__)
 
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
-EXIT_WRONG_SETTING: Final = 2
 KAFKA: Final = "kafka"
 LAST_WORDS_SECONDS: Final = 1.0  # of the drain, for the answers to requests that are given up
 SHOWN_EVENT_IDS: Final = 100
 
 
 def main(settings: BridgeSettings) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code: 1 when something could not be sent, 2 for a wrong setting."""
+    """Run until SIGTERM or SIGINT; return the exit code, 1 when something could not be sent.
+
+    Raises:
+        WrongSettingError: librdkafka refuses its configuration, or the port cannot be had.
+    """
     configure_logging(settings.log_level, settings.log_format)
     try:
         return asyncio.run(run(settings))
-    except WrongSettingError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - one line for the operator
-        return EXIT_WRONG_SETTING
     finally:
         await_native_threads()
 
