@@ -1,0 +1,265 @@
+import hashlib
+
+import pytest
+
+from agents.download import Download
+from agents.lifecycle import LifecycleAgent
+from agents.render import RenderAgent, expiry_row
+from agents.rendering.verdicts import Answer, Refusal, Rendition, Verdict
+from agents.routing import Agent
+from agents.source import Source
+from stream.failures import Failure, Held, Reason, Rejected, Retryable, Stage
+from stream.messages import (
+    Attachment,
+    decode_attachment,
+    decode_lifecycle_command,
+    decode_preview,
+    encode,
+)
+from stream.settings import Secret
+from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
+
+TTL = 600.0
+PICTURE = Rendition(
+    verdict=Verdict.RENDERED,
+    webp=b"RIFFwebp",
+    width_px=300,
+    height_px=200,
+    format="png",
+    source_width=600,
+    source_height=400,
+    engine="pillow",
+)
+
+
+def attachment(**fields: object) -> Attachment:
+    return Attachment(
+        event_id="e1",
+        conversation_id="conversation",
+        **{"attachment_url": "https://files.example/a.png", "file_name": "a.png", **fields},  # type: ignore[arg-type]
+    )
+
+
+class Web:
+    """Addresses and what fetching them gives."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes | Failure] = {"https://files.example/a.png": b"png bytes"}
+        self.fetched: list[str] = []
+
+    async def fetch(self, url: str, *, sha256: str | None = None) -> Download:
+        del sha256
+        self.fetched.append(url)
+        answer = self.answers.get(url, Rejected(Reason.SOURCE_GONE, "404"))
+        if isinstance(answer, Failure):
+            raise answer
+        return Download(answer, "image/png", hashlib.sha256(answer).hexdigest())
+
+
+class Api:
+    """What Genesys knows of addresses."""
+
+    def __init__(self) -> None:
+        self.fresh: str | None = None
+        self.failure: Failure | None = None
+
+    def is_api_address(self, url: str) -> bool:
+        return url.startswith("https://api.example/")
+
+    async def download_address(self, url: str) -> str:
+        if self.failure is not None:
+            raise self.failure
+        return url.replace("api.example", "storage.example")
+
+    async def fresh_address(self, attachment: Attachment) -> str | None:
+        return self.fresh if attachment.message_id else None
+
+
+class Renderer:
+    def __init__(self) -> None:
+        self.answer: Answer = PICTURE
+
+    async def render(self, data: bytes, *, file_name: str, declared_mime: str | None) -> Answer:
+        del data, file_name, declared_mime
+        return self.answer
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.world = World()
+        self.web = Web()
+        self.api = Api()
+        self.renderer = Renderer()
+        self.store = MemoryStore(self.world.journal)
+        agent = RenderAgent(
+            topics=TOPICS,
+            source=Source(self.web, self.api, self.world.clock),
+            renderer=self.renderer,
+            store=self.store,
+            due=self.world.due,
+            results=self.world.results,
+            send=self.world.send,
+            key_secret=Secret("0123456789abcdef"),
+            render_version="1",
+            ttl_seconds=TTL,
+            clock=self.world.clock,
+        )
+        self.agent = Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=agent.run)
+        lifecycle = LifecycleAgent(
+            store=self.store,
+            due=self.world.due,
+            links=self.world.links,
+            results=self.world.results,
+            metrics=self.world.metrics,
+            clock=self.world.clock,
+        )
+        self.lifecycle = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+
+    async def deliver(self, event: Attachment, headers: dict[str, bytes] | None = None) -> None:
+        await self.world.run(self.agent, encode(event), headers)
+
+    async def expire(self) -> None:
+        """Let time pass, and carry out the command that is due then."""
+        (row,) = [row for key, row in self.world.waiting().items() if key.startswith("expire/")]
+        self.world.clock.now = row.due_at
+        await self.world.due.sweep()
+        await self.world.run(self.lifecycle, row.value)
+
+
+async def test_an_attachment_becomes_a_stored_object_and_a_preview() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    (record,) = bench.world.to("previews")
+    preview = decode_preview(record.value or b"")
+    assert bench.store.objects == {preview.object_key: b"RIFFwebp"}
+    assert preview.expires_at == NOW + TTL
+    assert preview.attachment == attachment()
+    assert (record.key, record.partition) == (b"conversation", None)
+    assert [entry.state for entry in bench.world.lifecycle()] == ["stored"]
+
+
+async def test_the_expiry_row_is_acknowledged_before_the_object_is_put() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    journal = bench.world.journal
+    assert journal.index("due put") < journal.index("object put") < journal.index("send previews")
+
+
+async def test_rendering_twice_stores_one_object() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    await bench.deliver(attachment())
+    assert len(bench.store.objects) == 1
+    assert len(bench.world.waiting()) == 1
+
+
+async def test_a_refusal_is_the_outcome_with_its_verdict_and_stores_nothing() -> None:
+    bench = Bench()
+    bench.renderer.answer = Refusal(verdict=Verdict.BOMB, reason="50,000 x 50,000 pixels")
+    await bench.deliver(attachment())
+    (outcome,) = bench.world.outcomes()
+    assert (outcome.outcome, outcome.verdict, outcome.reason) == ("rejected", "bomb", "50,000 x 50,000 pixels")
+    assert bench.store.objects == {}
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict not in {"rendered", "partial"}])
+async def test_every_verdict_has_a_reason_code(verdict: Verdict) -> None:
+    bench = Bench()
+    bench.renderer.answer = Refusal(verdict=verdict, reason="because")
+    await bench.deliver(attachment())
+    (outcome,) = bench.world.outcomes()
+    assert outcome.verdict == verdict
+
+
+async def test_storage_that_is_down_is_tried_again_later() -> None:
+    bench = Bench()
+    bench.store.failing = Retryable(Reason.STORAGE_FULL, "no space")
+    await bench.deliver(attachment())
+    again = [row for key, row in bench.world.waiting().items() if key.startswith("again/")]
+    assert len(again) == 1
+    assert bench.world.to("previews") == []
+
+
+async def test_a_file_behind_the_api_is_fetched_through_the_download_hop() -> None:
+    bench = Bench()
+    bench.web.answers["https://storage.example/d/1"] = b"bytes"
+    await bench.deliver(attachment(attachment_url="https://api.example/d/1"))
+    assert bench.web.fetched == ["https://storage.example/d/1"]
+    assert len(bench.world.to("previews")) == 1
+
+
+async def test_a_file_gone_at_its_source_is_asked_for_again_by_its_message() -> None:
+    bench = Bench()
+    bench.web.answers = {"https://files.example/fresh": b"bytes"}
+    bench.api.fresh = "https://files.example/fresh"
+    await bench.deliver(attachment(message_id="m1"))
+    assert len(bench.world.to("previews")) == 1
+
+
+@pytest.mark.parametrize("message_id", [None, "m1"])
+async def test_a_file_gone_for_good_is_rejected_as_gone(message_id: str | None) -> None:
+    bench = Bench()
+    bench.web.answers = {}
+    await bench.deliver(attachment(message_id=message_id))
+    (outcome,) = bench.world.outcomes()
+    assert outcome.verdict == "source_gone"
+
+
+async def test_an_attachment_known_by_its_message_alone_is_fetched() -> None:
+    bench = Bench()
+    bench.web.answers = {"https://files.example/fresh": b"bytes"}
+    bench.api.fresh = "https://files.example/fresh"
+    await bench.deliver(attachment(attachment_url="", message_id="m1"))
+    assert len(bench.world.to("previews")) == 1
+
+
+async def test_a_genesys_hold_in_the_hop_postpones_this_record_and_not_the_lane() -> None:
+    bench = Bench()
+    bench.api.failure = Held(Reason.PERMISSION_MISSING, "conversation:message:view", 30.0)
+    await bench.deliver(attachment(attachment_url="https://api.example/d/1"), {"attempt": b"2"})
+    (row,) = bench.world.waiting().values()
+    assert row.due_at == NOW + 30
+    assert dict(row.headers)["attempt"] == b"2"
+
+
+async def test_an_expired_preview_is_deleted_and_said_to_be_expired() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    await bench.expire()
+    assert bench.store.objects == {}
+    assert [entry.state for entry in bench.world.lifecycle()] == ["stored", "expired"]
+    assert bench.world.waiting() == {}
+
+
+async def test_a_preview_rendered_again_meanwhile_outlives_the_older_command() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    (row,) = bench.world.waiting().values()
+    bench.world.clock.now = NOW + TTL / 2
+    await bench.deliver(attachment())
+    bench.world.clock.now = row.due_at
+    await bench.world.run(bench.lifecycle, row.value)
+    assert len(bench.store.objects) == 1
+
+
+async def test_a_command_before_its_time_waits() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    (key, row), *_ = bench.world.waiting().items()
+    assert key == expiry_row(next(iter(bench.store.objects)))
+    await bench.world.run(bench.lifecycle, row.value)
+    assert len(bench.store.objects) == 1
+    again = [row for key, row in bench.world.waiting().items() if key.startswith("again/")]
+    assert [row.due_at for row in again] == [NOW + TTL]
+
+
+async def test_expiry_while_storage_is_down_is_tried_again_until_the_object_is_gone() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    bench.store.failing = Retryable(Reason.STORAGE_UNAVAILABLE, "down")
+    await bench.expire()
+    bench.store.failing = None
+    (row,) = [row for key, row in bench.world.waiting().items() if key.startswith("again/")]
+    bench.world.clock.now = row.due_at
+    await bench.world.run(bench.lifecycle, row.value, dict(row.headers))
+    assert bench.store.objects == {}

@@ -1,0 +1,127 @@
+import msgspec
+import pytest
+
+from agents.routing import Agent, Task
+from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
+from stream.messages import Attachment, decode_attachment, encode
+from tests.agents.worlds import NOW, World
+
+ATTACHMENT = Attachment(
+    event_id="e1", conversation_id="conversation", attachment_url="https://files.example/a.png", file_name="a.png"
+)
+VALUE = encode(ATTACHMENT)
+
+
+def agent(failure: Exception | None, at: Stage = Stage.DOWNLOAD) -> Agent[Attachment]:
+    async def run(task: Task[Attachment]) -> None:
+        with task.progress.at(at):
+            if failure is not None:
+                raise failure
+
+    return Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=run)
+
+
+async def test_a_retryable_failure_waits_in_the_due_table_with_its_attempt_counted() -> None:
+    world = World()
+    await world.run(agent(Retryable(Reason.SOURCE_TIMEOUT, "slow")), VALUE, {"traceparent": b"00-1"})
+    (row,) = world.waiting().values()
+    assert row.topic == "topic"
+    assert row.value == VALUE
+    assert NOW + 5 <= row.due_at <= NOW + 10
+    assert dict(row.headers)["attempt"] == b"2"
+    assert dict(row.headers)["traceparent"] == b"00-1"
+    assert world.sent == []
+
+
+async def test_a_retry_is_never_earlier_than_the_other_side_asked_for() -> None:
+    world = World()
+    await world.run(agent(Retryable(Reason.GENESYS_UNAVAILABLE, "busy", retry_after_seconds=77.0)), VALUE)
+    (row,) = world.waiting().values()
+    assert row.due_at == NOW + 77.0
+
+
+async def test_the_last_attempt_becomes_a_dead_letter_with_the_original_bytes() -> None:
+    world = World()
+    headers = {"attempt": b"3", "first-at": b"900000.0", "replays": b"1"}
+    await world.run(agent(Retryable(Reason.SOURCE_TIMEOUT, "slow")), VALUE, headers)
+    (letter,) = world.dead_letters()
+    assert letter.reason == "retries_exhausted"
+    assert "source_timeout" in letter.message
+    assert letter.stage == "download"
+    assert letter.payload == VALUE
+    assert (letter.origin.topic, letter.origin.partition, letter.origin.offset) == ("topic", 2, 40)
+    assert (letter.attempt, letter.replays, letter.first_at, letter.last_at) == (3, 1, 900000.0, NOW)
+    assert letter.event_id == "e1"
+    assert world.waiting() == {}
+
+
+async def test_a_rejection_is_an_outcome_and_no_dead_letter() -> None:
+    world = World()
+    await world.run(agent(Rejected(Reason.ENCRYPTED, "the PDF asks for a password")), VALUE)
+    (outcome,) = world.outcomes()
+    assert (outcome.outcome, outcome.verdict, outcome.event_id) == ("rejected", "encrypted", "e1")
+    assert outcome.reason == "the PDF asks for a password"
+    assert world.dead_letters() == []
+
+
+async def test_a_refusal_is_a_dead_letter_at_once() -> None:
+    world = World()
+    await world.run(agent(Refused(Reason.GENESYS_REFUSED, "400"), Stage.LINK), VALUE)
+    (letter,) = world.dead_letters()
+    assert (letter.reason, letter.stage) == ("genesys_refused", "link")
+
+
+async def test_a_postponed_record_keeps_its_attempt() -> None:
+    world = World()
+    await world.run(agent(Postponed(Reason.POST_UNCERTAIN, "wait", NOW + 30)), VALUE, {"attempt": b"2"})
+    (row,) = world.waiting().values()
+    assert row.due_at == NOW + 30
+    assert dict(row.headers)["attempt"] == b"2"
+
+
+async def test_a_hold_reaches_the_lane() -> None:
+    world = World()
+    with pytest.raises(Held):
+        await world.run(agent(Held.by_rate_limit(3.0)), VALUE)
+    assert world.sent == []
+    assert world.waiting() == {}
+
+
+async def test_a_bug_is_tried_again_and_ends_as_a_dead_letter_not_as_a_crash() -> None:
+    world = World()
+    await world.run(agent(ZeroDivisionError("bug")), VALUE)
+    assert len(world.waiting()) == 1
+    await world.run(agent(ZeroDivisionError("bug")), VALUE, {"attempt": b"3"})
+    (letter,) = world.dead_letters()
+    assert "ZeroDivisionError" in letter.message
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\x00\xff", b"[]", b'{"conversationId":7}', b'{"conversationId":"c"}'])
+async def test_a_record_that_is_not_ours_becomes_a_dead_letter(value: bytes | None) -> None:
+    world = World()
+    await world.run(agent(None), value)
+    (letter,) = world.dead_letters()
+    assert (letter.reason, letter.stage) == ("undecodable", "decode")
+    assert letter.payload == (value or b"")
+
+
+async def test_a_redelivered_record_replaces_its_own_waiting_row() -> None:
+    world = World()
+    for _ in range(2):
+        await world.run(agent(Retryable(Reason.SOURCE_TIMEOUT, "slow")), VALUE)
+    assert len(world.waiting()) == 1
+
+
+@pytest.mark.parametrize("failure", [Rejected(Reason.CORRUPT, "x"), Refused(Reason.INTERNAL, "y")])
+async def test_every_failure_ends_in_exactly_one_place(failure: Failure) -> None:
+    world = World()
+    await world.run(agent(failure), VALUE)
+    assert len(world.outcomes()) + len(world.dead_letters()) + len(world.waiting()) == 1
+
+
+async def test_a_message_without_event_id_gets_the_computed_one() -> None:
+    world = World()
+    value = msgspec.json.encode({"conversationId": "c", "attachmentUrl": "https://x.example/a", "fileName": "a"})
+    await world.run(agent(Rejected(Reason.EMPTY, "no bytes")), value)
+    (outcome,) = world.outcomes()
+    assert outcome.event_id == decode_attachment(value).event_id != ""

@@ -1,0 +1,171 @@
+"""Everything around an agent, in memory: what the unit tests of the agents run against."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from agents.due import Due, DueIndex, DueRow
+from agents.lane import Record
+from agents.link import LinkRow
+from agents.results import Results
+from agents.routing import Agent, Routing
+from stream.headers import RecordHeaders, as_dict
+from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.retry import RetryPolicy
+from stream.telemetry import Metrics
+from stream.topics import Topics
+from tests.agents.changelogs import Changelog, make_rows
+
+MessageT = TypeVar("MessageT")
+
+TOPICS = Topics(
+    attachments="attachments",
+    previews="previews",
+    lifecycle="lifecycle",
+    results="results",
+    dead_letters="dead-letters",
+    links_changelog="links-changelog",
+    due_changelog="due-changelog",
+)
+NOW = 1_000_000.0
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class SentRecord:
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None
+    headers: dict[str, bytes]
+
+
+@dataclass
+class World:
+    """Topics, tables and clock around one agent."""
+
+    clock: Clock = field(default_factory=Clock)
+    sent: list[SentRecord] = field(default_factory=list)
+    journal: list[str] = field(default_factory=list)
+    """What happened outside, in order: sends, rows, objects, posts."""
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.policy = RetryPolicy(max_attempts=3, base_seconds=10.0, cap_seconds=100.0)
+        index = DueIndex()
+        self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
+        self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
+        self.due = Due(self.due_rows, index, self.send, self.clock)
+        self.results = Results(TOPICS, self.send, self.metrics, self.clock)
+        self.routing = Routing(
+            results=self.results,
+            due=self.due,
+            policy=self.policy,
+            clock=self.clock,
+            monotonic=self.clock,
+            rng=random.Random(1),
+            metrics=self.metrics,
+        )
+
+    async def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: RecordHeaders | None = None,
+    ) -> None:
+        self.journal.append(f"send {topic}")
+        self.sent.append(SentRecord(topic, key, value, partition, as_dict(headers)))
+
+    async def run(self, agent: Agent[Any], value: bytes | None, headers: dict[str, bytes] | None = None) -> None:
+        """Let the agent's job take one record of partition 2."""
+        await self.routing.job(agent)(Record("topic", 2, 40, b"conversation", value, headers or {}))
+
+    def to(self, topic: str) -> list[SentRecord]:
+        return [record for record in self.sent if record.topic == topic]
+
+    def outcomes(self) -> list[Outcome]:
+        results = [decode_result(record.value or b"") for record in self.to("results")]
+        return [result for result in results if isinstance(result, Outcome)]
+
+    def lifecycle(self) -> list[LifecycleRecord]:
+        results = [decode_result(record.value or b"") for record in self.to("results")]
+        return [result for result in results if isinstance(result, LifecycleRecord)]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return [decode_dead_letter(record.value or b"") for record in self.to("dead-letters")]
+
+    def waiting(self) -> dict[str, DueRow]:
+        """Return the due rows of partition 2 by key."""
+        return dict(self.due_rows.items(2))
+
+
+class Journalled(Changelog):
+    """A changelog that also notes each write in the world's journal."""
+
+    def __init__(self, journal: list[str], table: str) -> None:
+        super().__init__()
+        self._journal = journal
+        self._table = table
+
+    async def __call__(self, topic: str, **kwargs: Any) -> None:
+        kind = "delete" if kwargs["value"] is None else _label(kwargs["value"])
+        self._journal.append(f"{self._table} {kind}")
+        await super().__call__(topic, **kwargs)
+
+
+def _label(value: bytes) -> str:
+    return str(msgspec.json.decode(value).get("state", "put"))
+
+
+class MemoryStore:
+    """An object store in a dict; `failing` is raised by every call while it is set."""
+
+    def __init__(self, journal: list[str]) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.failing: Exception | None = None
+        self._journal = journal
+
+    async def start(self) -> None: ...
+
+    async def put(self, key: str, data: bytes, *, content_type: str, expires_at: float) -> None:
+        del content_type, expires_at
+        self._fail()
+        self._journal.append("object put")
+        self.objects[key] = data
+
+    async def exists(self, key: str) -> bool:
+        self._fail()
+        return key in self.objects
+
+    async def delete(self, key: str) -> None:
+        self._fail()
+        self._journal.append("object delete")
+        self.objects.pop(key, None)
+
+    def url(self, key: str, expires_at: float, now: float) -> str:
+        return f"https://cdn.example/{key}?signed={now:.0f}-{expires_at:.0f}"
+
+    async def close(self) -> None: ...
+
+    def _fail(self) -> None:
+        if self.failing is not None:
+            raise self.failing
+
+
+Act = Callable[[], None]
