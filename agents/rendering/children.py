@@ -1,0 +1,258 @@
+"""The parent's side of the forkserver and its children."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import agents
+from agents.rendering import wire
+from agents.rendering.verdicts import Limits, Order
+
+# All that a child can read of an environment. One malloc arena: children have one thread.
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "1",
+}
+FORK_SECONDS: Final = 30.0
+GOODBYE_SECONDS: Final = 5.0
+READ_BYTES: Final = 1_048_576
+
+
+class ForkserverGone(Exception):  # noqa: N818 - a state, like the tree in failures.py
+    """The forkserver died or could not fork: our trouble, not the file's."""
+
+
+class ChildDied(Exception):  # noqa: N818 - a state, like the tree in failures.py
+    """A child ended before it answered."""
+
+
+class Child:
+    """One child as the parent sees it: orders go in by a pipe, the file by shared memory, answers come by a pipe.
+
+    The child's end of the memory is read-only, and no descriptor of one child is open in another.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, orders: int, answers: int, payload: int) -> None:
+        self.pid = 0
+        self.jobs_done = 0
+        self.exited: asyncio.Future[wire.Exited] = loop.create_future()
+        self._loop = loop
+        self._orders = orders
+        self._answers = answers
+        self._payload = payload
+        self._received = bytearray()
+        self._answer: asyncio.Future[bytes] | None = None
+        self._max_answer_bytes = 0
+        self.broken = False
+        os.set_blocking(orders, False)
+        os.set_blocking(answers, False)
+        loop.add_reader(answers, self._read)
+
+    async def ask(self, data: bytes, order: Order) -> bytes:
+        """Hand over a file and wait for the body of the answer; raises ChildDied or wire.Garbage.
+
+        Whoever gives up waiting must end the child: it may still answer.
+        """
+        self._answer = self._loop.create_future()
+        self._max_answer_bytes = order.limits.max_answer_bytes
+        try:
+            _fill(self._payload, data)
+            try:
+                os.write(self._orders, wire.frame(order))
+            except (BrokenPipeError, BlockingIOError) as error:
+                raise ChildDied from error
+            return await self._answer
+        finally:
+            self._answer = None
+            os.ftruncate(self._payload, 0)
+            self.jobs_done += 1
+
+    def close(self) -> None:
+        """Hang up; an idle child ends by itself, a busy one must be killed."""
+        self._loop.remove_reader(self._answers)
+        for descriptor in (self._orders, self._answers, self._payload):
+            os.close(descriptor)
+
+    def _read(self) -> None:
+        try:
+            part = os.read(self._answers, READ_BYTES)
+        except BlockingIOError:
+            return
+        self._received += part
+        if not part:
+            self._settle(ChildDied())
+        elif self._answer is None:
+            self._settle(wire.Garbage("spoke without being asked"))
+        else:
+            self._take_frame()
+
+    def _take_frame(self) -> None:
+        if len(self._received) < wire.LENGTH.size:
+            return
+        (length,) = wire.LENGTH.unpack_from(self._received)
+        end = wire.LENGTH.size + length
+        if length > self._max_answer_bytes or len(self._received) > end:
+            self._settle(wire.Garbage("an answer longer than any of ours"))
+        elif len(self._received) == end:
+            body = bytes(self._received[wire.LENGTH.size :])
+            self._received.clear()
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(body)
+
+    def _settle(self, error: Exception) -> None:
+        self._loop.remove_reader(self._answers)
+        self.broken = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+
+class Forkserver:
+    """Starts the forkserver when the first child is wanted, and again should it ever die."""
+
+    def __init__(self, engine_module: str) -> None:
+        self._engine_module = engine_module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._forking: deque[asyncio.Future[wire.Forked]] = deque()
+        self._children: dict[int, Child] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The forkserver's process id, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Execute the forkserver unless it runs; does not wait until it has loaded its codecs."""
+        if self._socket is not None:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-s", "-m", "agents.rendering.forkserver", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
+                [*command, self._engine_module],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=dict(ENVIRONMENT),
+                cwd=Path(agents.__file__).parents[1],
+                pass_fds=(theirs.fileno(),),
+            )
+        ours.setblocking(False)
+        self._socket = ours
+        asyncio.get_running_loop().add_reader(ours, self._read, ours)
+
+    async def fork(self, limits: Limits, *, may_exec: bool) -> Child:
+        """Return a new child; raises ForkserverGone."""
+        self.start()
+        loop = asyncio.get_running_loop()
+        child, theirs = _open_child(loop)
+        reply: asyncio.Future[wire.Forked] = loop.create_future()
+        try:
+            self._send(wire.Fork(limits, may_exec), theirs)
+            self._forking.append(reply)
+            async with asyncio.timeout(FORK_SECONDS):
+                forked = await reply
+        except BaseException as error:
+            child.close()
+            if isinstance(error, TimeoutError | OSError):
+                raise ForkserverGone("the forkserver does not answer") from error
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        if not forked.pid:
+            child.close()
+            raise ForkserverGone(forked.error)
+        child.pid = forked.pid
+        self._children[forked.pid] = child
+        return child
+
+    def retire(self, child: Child) -> None:
+        """End a child, whatever it is doing."""
+        child.close()
+        with suppress(OSError, ForkserverGone):  # without a forkserver the kernel has killed its children
+            self._send(wire.Kill(child.pid), ())
+
+    async def close(self) -> None:
+        """End the forkserver and with it every child; waits until it is gone."""
+        process = self._process
+        self._lose_connection()
+        if process is not None:
+            await asyncio.to_thread(_wait, process)
+            self._process = None
+
+    def _send(self, request: wire.Fork | wire.Kill, descriptors: tuple[int, ...]) -> None:
+        if self._socket is None:
+            raise ForkserverGone("there is no forkserver")
+        socket.send_fds(self._socket, [wire.message(request)], descriptors)
+
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            data = connection.recv(wire.MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._lose_connection()
+            return
+        report = wire.report(data)
+        if isinstance(report, wire.Exited):
+            child = self._children.pop(report.pid, None)
+            if child is not None and not child.exited.done():
+                child.exited.set_result(report)
+        else:
+            self._welcome(report)
+
+    def _welcome(self, report: wire.Forked) -> None:
+        reply = self._forking.popleft()
+        if not reply.done():
+            reply.set_result(report)
+        elif report.pid:  # nobody waits any more
+            self._send(wire.Kill(report.pid), ())
+
+    def _lose_connection(self) -> None:
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._socket = None
+        for reply in self._forking:
+            if not reply.done():
+                reply.set_exception(ForkserverGone("the forkserver died"))
+        self._forking.clear()
+        for child in self._children.values():
+            child.broken = True
+            child.exited.cancel()
+        self._children.clear()
+
+
+def _open_child(loop: asyncio.AbstractEventLoop) -> tuple[Child, tuple[int, int, int]]:
+    """Open both ends of everything between the parent and a child."""
+    their_orders, our_orders = os.pipe2(os.O_CLOEXEC)
+    our_answers, their_answers = os.pipe2(os.O_CLOEXEC)
+    our_payload = os.memfd_create("payload")
+    their_payload = os.open(f"/proc/self/fd/{our_payload}", os.O_RDONLY | os.O_CLOEXEC)
+    return Child(loop, our_orders, our_answers, our_payload), (their_orders, their_answers, their_payload)
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    written = 0
+    while written < len(view):
+        written += os.pwrite(descriptor, view[written:], written)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GOODBYE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,75 @@
+"""Any Pillow mode and colour profile to eight-bit sRGB, alpha kept."""
+
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageCms
+
+SIXTEEN_BIT_PREFIX: Final = "I;16"
+ALPHA_MODES: Final = frozenset({"LA", "RGBA", "La", "RGBa", "PA"})
+MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
+
+
+def resizable(image: Image.Image) -> Image.Image:
+    """Convert a decoded image into a mode that filters average correctly; colours stay in their own space."""
+    if image.mode in {"P", "PA"}:
+        return image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    if "transparency" in image.info and image.mode in {"1", "L", "RGB"}:
+        return image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith(SIXTEEN_BIT_PREFIX):
+        return _stretched(image, 0, 65535)
+    if image.mode in {"I", "F"}:
+        return _stretched(image, *_range_of(image))
+    if image.mode in {"HSV", "YCbCr", "RGBX"}:
+        return image.convert("RGB")
+    return image
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert to RGB or RGBA in sRGB; a profile that does not fit the image is ignored, as browsers do."""
+    alpha = image.getchannel("A") if image.mode in ALPHA_MODES else None
+    if alpha is not None:
+        image = image.convert("RGB" if image.mode == "RGBA" else "L")
+    image = _managed(image, profile).convert("RGB")
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        image.putalpha(alpha)
+    return image
+
+
+def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if image.mode == "LAB":
+        return _converted(image, ImageCms.createProfile("LAB"))
+    if not profile or (b"sRGB" in profile and image.mode == "RGB"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if MODES_OF_SPACE.get(source.profile.xcolor_space) != image.mode:
+            return image
+        return _converted(image, source)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image
+
+
+def _converted(image: Image.Image, source: object) -> Image.Image:
+    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")  # type: ignore[arg-type]
+    assert converted is not None  # noqa: S101 - None only for inPlace
+    return converted
+
+
+def _range_of(image: Image.Image) -> tuple[float, float]:
+    """Integers of 16 bits are taken at face value; anything else is stretched over what it holds."""
+    low, high = image.getextrema()
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+        raise TypeError("a picture of one channel has one range")
+    eight_bits, sixteen_bits = 255, 65535
+    if image.mode == "I" and 0 <= low and high <= sixteen_bits:
+        return 0, eight_bits if high <= eight_bits else sixteen_bits
+    return low, high
+
+
+def _stretched(image: Image.Image, low: float, high: float) -> Image.Image:
+    scale = 255 / (high - low) if high > low else 0.0
+    wide = image if image.mode in {"I", "F"} else image.convert("I")
+    return wide.point(lambda value: value * scale - low * scale).convert("L")

@@ -1,0 +1,157 @@
+"""Raster pictures through Pillow: the cheapest route to a small picture for each format."""
+
+import importlib
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Final
+
+import pillow_heif
+from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
+from pillow_heif.as_plugin import HeifImageFile
+
+from agents.rendering import budget, colour
+from agents.rendering.picture import Picture, displayed_size, orientation_of, shrunk, upright
+from agents.rendering.sniff import FileType
+from agents.rendering.verdicts import Limits, Unrenderable, Verdict
+
+# Pillow is told the one format that the magic bytes name: by default it would try all it knows, Ghostscript included.
+PILLOW_FORMATS: Mapping[FileType, tuple[str, ...]] = {
+    FileType.JPEG: ("JPEG", "MPO"),
+    FileType.PNG: ("PNG",),
+    FileType.GIF: ("GIF",),
+    FileType.WEBP: ("WEBP",),
+    FileType.BMP: ("BMP",),
+    FileType.TIFF: ("TIFF",),
+    FileType.AVIF: ("AVIF",),
+    FileType.ICO: ("ICO",),
+}
+# What Pillow and its plugins raise for bytes they do not like, gathered over the corpus.
+DECODING_FAILURES: Final = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    NotImplementedError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    ZeroDivisionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+ANIMATED_FORMATS = frozenset({FileType.PNG, FileType.WEBP, FileType.AVIF})
+JPEG_DRAFT_GAP: Final = 1.5
+REDUCING_GAP: Final = 2.0
+LEAST_PARTIAL_SHARE: Final = 0.2
+
+
+def preload() -> None:
+    """Load the codecs and hold each to one thread: cores are shared out by the pool, one a child."""
+    for name in ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico"):
+        importlib.import_module(f"PIL.{name}ImagePlugin")
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    pillow_heif.options.DECODE_THREADS = 1
+
+
+def picture_of(payload: bytes, file_type: FileType, limits: Limits) -> Picture:
+    """Decode and shrink a raster picture; what a truncated file still shows becomes a partial picture."""
+    try:
+        return _decoded(payload, file_type, limits)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unrenderable(Verdict.BOMB, f"{error}.") from error
+    except DECODING_FAILURES as error:
+        return _salvaged(payload, file_type, limits, error)
+
+
+def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bool = False) -> Picture:
+    with _opened(payload, file_type) as image:
+        stored_px = image.size
+        budget.check(file_type, stored_px, _frames(image, payload, file_type, limits), limits)
+        source_width, source_height = displayed_size(stored_px, orientation_of(image))
+        profile = image.info.get("icc_profile")
+        engine = _prepare(image, file_type, limits)
+        image.load()
+        orientation = orientation_of(image)  # again: Pillow turns TIFFs upright while it loads them
+        small = shrunk(colour.resizable(image), limits.max_edge_px, _gap(file_type))
+    if partial:
+        _check_usable(small)
+    return Picture(
+        image=upright(colour.to_srgb(small, profile), orientation),
+        source_width=source_width,
+        source_height=source_height,
+        engine=engine,
+        partial=partial,
+    )
+
+
+def _opened(payload: bytes, file_type: FileType) -> Image.Image:
+    if file_type is FileType.HEIC:
+        return HeifImageFile(BytesIO(payload))
+    return Image.open(BytesIO(payload), formats=PILLOW_FORMATS[file_type])
+
+
+def _prepare(image: Image.Image, file_type: FileType, limits: Limits) -> str:
+    """Ask the decoder for a smaller picture where it can give one; returns the engine's name."""
+    if file_type is FileType.JPEG:
+        edge_px = round(limits.max_edge_px * JPEG_DRAFT_GAP)
+        image.draft(None, _scaled(image.size, edge_px))
+    elif file_type is FileType.HEIC:
+        drafted = image.draft(None, _scaled(image.size, limits.max_edge_px))
+        return "pillow-heif" if drafted is None else "pillow-heif thumbnail"
+    return "pillow"
+
+
+def _scaled(size_px: tuple[int, int], edge_px: int) -> tuple[int, int]:
+    width, height = size_px
+    longest = max(size_px)
+    return max(1, width * edge_px // longest), max(1, height * edge_px // longest)
+
+
+def _gap(file_type: FileType) -> float:
+    return JPEG_DRAFT_GAP if file_type is FileType.JPEG else REDUCING_GAP
+
+
+def _frames(image: Image.Image, payload: bytes, file_type: FileType, limits: Limits) -> int:
+    """Count the frames of an animation; pages of a TIFF and the second picture of an MPO are no frames."""
+    if file_type is FileType.GIF:
+        return budget.gif_frames(payload, most=limits.max_pixels // max(1, image.width * image.height) + 1)
+    return getattr(image, "n_frames", 1) if file_type in ANIMATED_FORMATS else 1
+
+
+def _salvaged(payload: bytes, file_type: FileType, limits: Limits, error: Exception) -> Picture:
+    try:
+        with _truncation_tolerated():
+            return _decoded(payload, file_type, limits, partial=True)
+    except DECODING_FAILURES:
+        raise _refusal(error) from error
+
+
+@contextmanager
+def _truncation_tolerated() -> Iterator[None]:
+    """Pillow has one switch for the whole process: on for this one attempt, off again whatever happens."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _check_usable(small: Image.Image) -> None:
+    """Refuse a salvaged picture that shows next to nothing: rows never decoded stay zero, or grey in a JPEG."""
+    box = small.convert("RGB").getbbox()
+    ranges = small.convert("RGB").getextrema()
+    flat = all(low == high for low, high in ranges)  # type: ignore[misc]
+    if box is None or flat or box[3] < small.height * LEAST_PARTIAL_SHARE:
+        raise Unrenderable(Verdict.CORRUPT, "The file is damaged or was cut off before a usable part of the picture.")
+
+
+def _refusal(error: Exception) -> Unrenderable:
+    if isinstance(error, UnidentifiedImageError):
+        return Unrenderable(Verdict.CORRUPT, "The file starts like a picture, but its header cannot be read.")
+    if isinstance(error, NotImplementedError) or "nsupported" in str(error):
+        return Unrenderable(Verdict.UNSUPPORTED, f"A variant of the format that is not supported ({error}).")
+    return Unrenderable(Verdict.CORRUPT, f"The picture is damaged ({error}).")

@@ -1,0 +1,201 @@
+"""The parent's way to a preview: a pool of confined children that outlives every one of them.
+
+Not a pool from a library: those unpickle what a child sends, which hands the parent to whoever takes over a
+child, and share one pipe and its locks among all children.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from agents.rendering import wire
+from agents.rendering.children import Child, ChildDied, Forkserver, ForkserverGone
+from agents.rendering.poison import PoisonMemory
+from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict
+from stream.failures import Reason, Retryable
+
+logger = logging.getLogger(__name__)
+
+EXIT_REPORT_SECONDS: Final = 1.0
+LONGEST_NAME: Final = 300
+CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
+POPPLER: Final = ("pdftoppm", "pdfinfo")
+
+
+@dataclass(kw_only=True)
+class Crew:
+    """Children of one profile: at most `size`, forked when first needed, reused newest first."""
+
+    forkserver: Forkserver
+    size: int
+    may_exec: bool
+    jobs_per_child: int
+    idle: list[Child] = field(default_factory=list)
+    seats: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seats = asyncio.Semaphore(self.size)
+
+    async def run(self, data: bytes, order: Order, wall_seconds: float) -> Answer:
+        """Have one child do one job; the deadline runs from when the child has it. Raises ForkserverGone."""
+        async with self.seats:
+            child = await self._hired(order.limits)
+            try:
+                async with asyncio.timeout(wall_seconds):
+                    body = await child.ask(data, order)
+                answer = wire.checked_answer(body, order.limits)
+            except TimeoutError:
+                answer = _timed_out(wall_seconds)
+            except wire.Garbage as error:
+                answer = _garbled(error)
+            except ChildDied:
+                answer = await self._post_mortem(child)
+            except BaseException:
+                self.forkserver.retire(child)
+                raise
+            self._dismiss(child, answer)
+            return answer
+
+    async def _hired(self, limits: Limits) -> Child:
+        while self.idle:
+            child = self.idle.pop()
+            if not child.broken:
+                return child
+            self.forkserver.retire(child)
+        return await self.forkserver.fork(limits, may_exec=self.may_exec)
+
+    def _dismiss(self, child: Child, answer: Answer) -> None:
+        spent = child.jobs_done >= self.jobs_per_child
+        if spent or child.broken or answer.verdict in {Verdict.TIMEOUT, Verdict.CRASHED}:
+            self.forkserver.retire(child)
+        else:
+            self.idle.append(child)
+
+    async def _post_mortem(self, child: Child) -> Refusal:
+        try:
+            async with asyncio.timeout(EXIT_REPORT_SECONDS):
+                report = await child.exited
+        except asyncio.CancelledError:
+            if not child.exited.cancelled():
+                raise
+            raise ForkserverGone("the forkserver died under a job") from None
+        except TimeoutError:
+            return _crashed("hung up", 0)
+        if report.signal in CLOCK_SIGNALS:
+            return msgspec.structs.replace(_timed_out(None), peak_rss_bytes=report.peak_rss_bytes)
+        return _crashed(_cause(report), report.peak_rss_bytes)
+
+
+class RenderPool:
+    """Turns files into previews in confined children; never raises for what a file contains.
+
+    A crash, a hang or garbage costs one child and is a verdict. `render` may be called by any number of tasks
+    of one event loop; at most `children` jobs run at a time, the others wait.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        children: int = 0,
+        jobs_per_child: int = 500,
+        remembered_refusals: int = 4096,
+        second_opinion: bool = True,
+        engine_module: str = "agents.rendering.engine",
+    ) -> None:
+        self._limits = limits
+        self._forkserver = Forkserver(engine_module)
+        self._poison = PoisonMemory(remembered_refusals)
+        self._second_opinion = second_opinion
+        self._crew = Crew(
+            forkserver=self._forkserver,
+            size=children or len(os.sched_getaffinity(0)),
+            may_exec=False,
+            jobs_per_child=jobs_per_child,
+        )
+        self._poppler_crew = Crew(
+            forkserver=self._forkserver, size=1, may_exec=True, jobs_per_child=jobs_per_child
+        )
+
+    async def start(self) -> None:
+        """Execute the forkserver, which loads its codecs meanwhile; children are forked with the first jobs."""
+        missing = [name for name in POPPLER if shutil.which(name) is None]
+        if self._second_opinion and missing:
+            logger.warning("rendering.no_second_opinion missing=%s: install poppler-utils", ",".join(missing))
+            self._second_opinion = False
+        self._forkserver.start()
+
+    async def render(
+        self, data: bytes, *, file_name: str, declared_mime: str | None = None, sha256: bytes | None = None
+    ) -> Rendition | Refusal:
+        """Return a preview of the file, or the verdict on it.
+
+        `sha256` saves hashing when the caller has the digest of `data`. Raises Retryable when no child can be
+        had, which is no fault of the file. A cancelled call ends the child that works on it.
+        """
+        known = self._poison.recall(data, sha256)
+        if known is not None:
+            return known
+        order = Order(
+            size_bytes=len(data),
+            file_name=file_name[-LONGEST_NAME:],
+            declared_mime=declared_mime[:LONGEST_NAME] if declared_mime else None,
+            limits=self._limits,
+        )
+        try:
+            answer = await self._opinion(data, order)
+        except ForkserverGone as error:
+            raise Retryable(Reason.RENDERER_UNAVAILABLE, f"no rendering child: {error}") from error
+        if isinstance(answer, Refusal):
+            self._poison.remember(data, sha256, answer)
+        return answer
+
+    async def close(self) -> None:
+        """End all children; jobs still waiting get a Retryable."""
+        for crew in (self._crew, self._poppler_crew):
+            while crew.idle:
+                crew.idle.pop().close()
+        await self._forkserver.close()
+
+    async def _opinion(self, data: bytes, order: Order) -> Answer:
+        """Ask the first engine, and the second where the first is in doubt, within one deadline for both."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._limits.wall_seconds
+        first = await self._crew.run(data, order, self._limits.wall_seconds)
+        left_seconds = deadline - loop.time()
+        if not self._second_opinion or left_seconds <= 0 or not _doubtful(first, data):
+            return first
+        second_order = msgspec.structs.replace(order, second_opinion=True)
+        second = await self._poppler_crew.run(data, second_order, left_seconds)
+        logger.info("rendering.second_opinion first=%s second=%s doubt=%s", first.verdict, second.verdict, first.doubt)
+        return second if second.verdict in RENDERED_VERDICTS else first
+
+
+def _doubtful(answer: Answer, data: bytes) -> bool:
+    return answer.doubt is not None or (answer.verdict is Verdict.CRASHED and b"%PDF-" in data[:1024])
+
+
+def _timed_out(wall_seconds: float | None) -> Refusal:
+    after = f" within {wall_seconds:g} seconds" if wall_seconds is not None else " within its CPU time"
+    return Refusal(verdict=Verdict.TIMEOUT, reason=f"The file could not be drawn{after}.")
+
+
+def _crashed(cause: str, peak_rss_bytes: int) -> Refusal:
+    logger.warning("rendering.child_crashed cause=%s", cause)
+    reason = f"The file breaks the program that draws it ({cause})."
+    return Refusal(verdict=Verdict.CRASHED, reason=reason, peak_rss_bytes=peak_rss_bytes)
+
+
+def _garbled(error: wire.Garbage) -> Refusal:
+    logger.warning("rendering.garbage_answer cause=%s", error)
+    return Refusal(verdict=Verdict.CRASHED, reason="The program that draws the file gave an answer that is not a preview.")
+
+
+def _cause(report: wire.Exited) -> str:
+    return signal.strsignal(report.signal) or f"signal {report.signal}" if report.signal else "it ended early"
