@@ -154,10 +154,10 @@ def _ask(dialled: socket, target: Target, limits: Limits, trust: ssl.SSLContext)
     try:
         _open(connection, target)
         connection.request("GET", target.path, headers=REQUEST_HEADERS, preload_content=False, decode_content=False)
-        response = connection.getresponse()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        body, sha256 = _body(response, headers, limits.max_bytes)
-        return Answer(response.status, headers, body, sha256)
+        with contextlib.closing(connection.getresponse()) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            body, sha256 = _body(response, headers, limits.max_bytes)
+            return Answer(response.status, headers, body, sha256)
     finally:
         connection.close()
 

@@ -72,6 +72,16 @@ async def failure(fetching: Awaitable[Download]) -> Failure:
     return caught.value
 
 
+async def until(condition: Callable[[], bool], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - threads do not set events of a loop
+            await asyncio.sleep(0.005)
+
+
+def no_download_thread_is_left() -> bool:
+    return not any(thread.name.startswith("download") for thread in threading.enumerate())
+
+
 async def test_a_file_comes_with_its_type_and_its_hash(server: FilesServer, opened: Open) -> None:
     download = await opened().fetch(server.url("photo.png"))
     assert download.data == server.files.contents["photo.png"][0]
@@ -146,25 +156,19 @@ async def test_no_thread_is_left_behind_by_a_source_that_drips(server: FilesServ
     await failure(downloader.fetch(server.url("/drip")))
     await failure(downloader.fetch(server.url("/silent")))
     await downloader.close()
-    async with asyncio.timeout(5):
-        while any(thread.name.startswith("download") for thread in threading.enumerate()):
-            await asyncio.sleep(0.01)
+    await until(no_download_thread_is_left, 5)
 
 
 async def test_a_cancelled_download_lets_go_of_its_connection(server: FilesServer, opened: Open) -> None:
     downloader = opened()
     asked = len(server.requests)
     task = asyncio.create_task(downloader.fetch(server.url("/silent")))
-    async with asyncio.timeout(5):
-        while len(server.requests) == asked:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(server.requests) > asked, 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await downloader.close()
-    async with asyncio.timeout(3):  # less than the 5 s after which the socket's own timeout would end it
-        while any(thread.name.startswith("download") for thread in threading.enumerate()):
-            await asyncio.sleep(0.01)
+    await until(no_download_thread_is_left, 3)  # before the 5 s after which the socket's own timeout would end it
 
 
 async def test_the_size_limit_is_exact(server: FilesServer, opened: Open) -> None:
