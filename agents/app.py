@@ -1,6 +1,7 @@
 """The Faust app of the worker: made by a function, nothing at module level, nothing discovered."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
@@ -44,6 +45,14 @@ class PreviewApp(faust.App):
 
         self._lanes.append(lane)
         self.agent(self.topic(topic, **RAW), name=topic)(feed)
+
+    def on_assigned_call(self, callback: Callable[[Iterable[TP]], None]) -> None:
+        """Call back with the partitions that this worker owns, whenever they were assigned anew."""
+
+        async def assigned(_: Any, tps: Iterable[TP], *__: Any, **___: Any) -> None:
+            callback(tps)
+
+        self.on_partitions_assigned.connect(assigned)
 
     async def drain_lanes(self) -> None:
         """Wait until no job runs, at most `drain_seconds`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from faust.types import TP
 
@@ -49,7 +49,7 @@ class Monitor:
         self._metrics = metrics
         self._health = health
 
-    async def on_assigned(self, _: Any, assigned: Iterable[TP], **__: Any) -> None:
+    def on_assigned(self, assigned: Iterable[TP]) -> None:
         """Take the share of the budget that the owned partitions of [previews] stand for."""
         owned = sum(tp.topic == self._topics.previews for tp in assigned)
         share = owned / self._app.conf.topic_partitions

@@ -146,7 +146,7 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     ] = ""
     link_concurrency: Annotated[Positive, Meta(description="Posts in flight in one worker")] = 8
 
-    retry_max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts before a dead letter")] = 6
+    retry_max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts before a dead letter")] = 15
     retry_base_seconds: Annotated[PositiveSeconds, Meta(description="Delay after the first failure, seconds")] = 2.0
     retry_cap_seconds: Annotated[PositiveSeconds, Meta(description="Longest delay, seconds")] = 300.0
     timer_interval_seconds: Annotated[PositiveSeconds, Meta(description="How often due rows are looked for")] = 0.5

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 import time
 from contextlib import AsyncExitStack
@@ -21,7 +22,8 @@ from agents.monitor import Monitor
 from agents.probes import Probes
 from agents.readiness import topics_are_there
 from agents.render import RenderAgent
-from agents.rendering.pool import create_pool
+from agents.rendering.pool import RenderPool
+from agents.rendering.verdicts import Limits
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
@@ -71,13 +73,13 @@ class Worker:
         self._downloader = create_downloader(settings)
         self._store = create_store(settings)
         self._scratch = create_scratch(settings.worker_scratch_dir)
-        self._pool = create_pool(settings, self._scratch, self.metrics)
+        self._pool = RenderPool(_limits(settings), children=settings.render_children)
         self._lanes = self._add_lanes()
         self._monitor = Monitor(
             self._app, self._lanes, index, self._rate, topics=self._topics, metrics=self.metrics, health=self.health
         )
         self._app.timer(settings.timer_interval_seconds)(self._sweep_due)
-        self._app.on_partitions_assigned.connect(self._monitor.on_assigned)
+        self._app.on_assigned_call(self._monitor.on_assigned)
 
     def request_stop(self) -> None:
         """End the worker: finish what runs, commit, leave the group."""
@@ -255,3 +257,14 @@ class Worker:
             metrics=self.metrics,
             clock=time.time,
         )
+
+
+def _limits(settings: WorkerSettings) -> Limits:
+    return Limits(
+        max_edge_px=settings.render_max_edge_px,
+        webp_quality=settings.render_webp_quality,
+        max_pixels=settings.render_max_pixels,
+        wall_seconds=settings.render_timeout_seconds,
+        cpu_seconds=math.ceil(settings.render_timeout_seconds),
+        memory_bytes=settings.render_memory_bytes,
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 from stream.failures import Reason, Rejected
 
@@ -40,34 +40,37 @@ class SourcePolicy:
         Raises:
             Rejected: SOURCE_REFUSED when it is malformed or carries credentials, SOURCE_BLOCKED when policy forbids it.
         """
-        target = _parse(url)
-        if target.scheme not in self._schemes:
+        parts = _parse(url)
+        if parts.scheme not in self._schemes:
             raise Rejected(
-                Reason.SOURCE_BLOCKED, f"scheme {target.scheme} is not allowed, only {_listed(self._schemes)}"
+                Reason.SOURCE_BLOCKED, f"scheme {parts.scheme} is not allowed, only {_listed(self._schemes)}"
             )
+        target = _target(parts)
         if self._hosts and not any(_matches(target.host, pattern) for pattern in self._hosts):
             raise Rejected(Reason.SOURCE_BLOCKED, f"host {target.host} is not among the allowed hosts")
         return target
 
 
-def _parse(url: str) -> Target:
+def _parse(url: str) -> Url:
     if len(url) > MAX_URL_CHARACTERS or _AMBIGUOUS.search(url):
         raise _malformed("too long, or with spaces, control characters or backslashes")
     try:
         parts = parse_url(url)
     except LocationParseError as error:
         raise _malformed("not a URL") from error
-    if parts.scheme is None or not parts.host:
-        raise _malformed("no scheme or no host")
+    if parts.scheme is None:
+        raise _malformed("no scheme")
+    return parts
+
+
+def _target(parts: Url) -> Target:
     if parts.auth is not None:
         raise Rejected(Reason.SOURCE_REFUSED, "the address carries a user name or password")
-    host = parts.host.strip("[]").lower()
+    scheme, host = str(parts.scheme), (parts.host or "").strip("[]").lower()
     if not host.rstrip(".") or not host.isascii() or "%" in host:
-        raise _malformed("a host name that cannot be looked up")
-    port = parts.port if parts.port is not None else _DEFAULT_PORTS.get(parts.scheme, 0)
-    return Target(
-        url=parts._replace(fragment=None).url, scheme=parts.scheme, host=host, port=port, path=parts.request_uri
-    )
+        raise _malformed("no host name that can be looked up")
+    port = parts.port if parts.port is not None else _DEFAULT_PORTS[scheme]
+    return Target(url=parts._replace(fragment=None).url, scheme=scheme, host=host, port=port, path=parts.request_uri)
 
 
 def _malformed(why: str) -> Rejected:

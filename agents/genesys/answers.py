@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from agents.genesys.calls import GET_DOWNLOAD, TOKEN, Call
 from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
@@ -47,6 +47,12 @@ def failure_of_transport(call: Call, error: HTTPError) -> Failure:
     if call.commits and not isinstance(error, NOT_SENT):
         return Retryable(Reason.GENESYS_AMBIGUOUS, f"{message}; it may have been done")
     return Retryable(Reason.GENESYS_UNAVAILABLE, message)
+
+
+def lost_by(error: HTTPError) -> str:
+    """Return how an answer was lost: "timeout" or "dropped"."""
+    connecting = isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError)
+    return "timeout" if connecting or isinstance(error, ReadTimeoutError) else "dropped"
 
 
 def redacted(body: str, secrets: Iterable[str] = ()) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
-from agents.genesys.answers import failure_of_status, failure_of_transport, redacted
-from agents.genesys.breaker import Breaker
+from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
+from agents.genesys.breaker import Breaker, State
 from agents.genesys.calls import TOKEN, Call
 from agents.genesys.rate import RateShare
 from agents.genesys.sdk import Sdk, load_sdk
@@ -70,7 +70,7 @@ class UnauthorizedError(Exception):
 class Api:
     """Makes calls; every one of them spends the rate share.
 
-    `observe` is told of each attempt: the call's name, "ok" or a reason code, and its seconds.
+    `observe` is told of each attempt: the call's name, the status (an HTTP code, "timeout" or "dropped"), its seconds.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Api:
         breaker: Breaker,
         timeout_seconds: float,
         concurrency: int,
-        observe: Observe = lambda _call, _outcome, _seconds: None,
+        observe: Observe = lambda _call, _status, _seconds: None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
@@ -115,6 +115,11 @@ class Api:
     def is_api_address(self, url: str) -> bool:
         """Return whether `url` is on the API's own origin; only there may the token go."""
         return _origin(url) == _origin(self._access.base_url)
+
+    @property
+    def circuit(self) -> State:
+        """The state of the circuit breaker."""
+        return self._breaker.state
 
     async def close(self) -> None:
         """Close connections and threads; calls in flight end within their timeout."""
@@ -152,23 +157,19 @@ class Api:
     async def _in_thread(self, call: Call, exchange: Callable[[], Any]) -> Any:
         """Run a blocking exchange in the pool, its exceptions translated and its end observed."""
         started_at = time.monotonic()
-        outcome = "ok"
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, exchange)
+            answer, status = await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: (exchange(), self._transport.status)
+            )
         except self._sdk.ApiException as error:
-            failure = self._failure_of(call, error)
-            outcome = failure.reason.value
-            raise failure from error
+            self._observe(call.name, str(error.status), time.monotonic() - started_at)
+            raise self._failure_of(call, error) from error
         except HTTPError as error:
-            failure = failure_of_transport(call, error)
-            outcome = failure.reason.value
+            self._observe(call.name, lost_by(error), time.monotonic() - started_at)
             logger.warning("genesys_no_answer", extra={"call": call.name, "error": redacted(str(error))})
-            raise failure from error
-        except Held as held:
-            outcome = held.reason.value
-            raise
-        finally:
-            self._observe(call.name, outcome, time.monotonic() - started_at)
+            raise failure_of_transport(call, error) from error
+        self._observe(call.name, status, time.monotonic() - started_at)
+        return answer
 
     def _send(self, request: Request, path: str, token: str) -> Any:
         if request.write_before is not None and self._wall_clock() >= request.write_before:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from agents.genesys import calls, history
 from agents.genesys.api import Access, Api, Observe, Request
-from agents.genesys.breaker import Breaker
+from agents.genesys.breaker import Breaker, State
 from agents.genesys.history import Media
 from agents.genesys.links import Link
 from agents.genesys.posting import (
@@ -115,6 +115,11 @@ class Genesys:
         """Return whether a text is one that `post` makes: the guard against our own echo."""
         return self._own_text.fullmatch(text) is not None
 
+    @property
+    def circuit(self) -> State:
+        """The state of the circuit breaker."""
+        return self._api.circuit
+
     async def close(self) -> None:
         """Close connections and threads."""
         await self._api.close()
@@ -125,7 +130,7 @@ def create_genesys(
     rate: RateShare,
     *,
     breaker: Breaker | None = None,
-    observe: Observe = lambda _call, _outcome, _seconds: None,
+    observe: Observe = lambda _call, _status, _seconds: None,
     page_size: int = history.MAX_BODIES,
 ) -> Genesys:
     """Build the client of one worker; loads the SDK (0.2 s of CPU) but calls nobody."""

@@ -30,6 +30,12 @@ class CallWindow:
         self._refilled_at = now
         self._rate(calls_per_minute)
 
+    def available(self, now: float) -> float:
+        """Return how many calls may be made at once."""
+        self._refill(now)
+        spent = sum(1 for time_ in self._times if time_ > now - self._window)
+        return max(0.0, min(self._tokens, self._limit - spent)) if self._per_second > 0 else 0.0
+
     def change(self, calls_per_minute: float, now: float) -> None:
         """Change the rate; what was spent counts on, and what is gained is not there at once."""
         self._refill(now)
@@ -97,6 +103,16 @@ class RateShare:
     def calls_per_minute(self) -> float:
         """The rate at which calls are let through now."""
         return self._budget * self._share
+
+    @property
+    def share(self) -> float:
+        """The share now, 0..1."""
+        return self._share
+
+    @property
+    def available(self) -> float:
+        """How many calls may be made at once."""
+        return 0.0 if self._pause_seconds() > 0 else self._window.available(self._clock())
 
     def set_share(self, fraction: float) -> None:
         """Change the share: owned ÷ all partitions, in 0..1.

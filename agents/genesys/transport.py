@@ -1,6 +1,7 @@
 """How bytes reach Genesys: one attempt, real timeouts, a pool as wide as the threads that use it."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -37,6 +38,12 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._pool = urllib3.PoolManager(num_pools=4, maxsize=connections, block=True, retries=False)
+        self._answered = threading.local()
+
+    @property
+    def status(self) -> str:
+        """The status of the calling thread's last answer; the SDK hands on the body alone."""
+        return str(getattr(self._answered, "status", ""))
 
     def request(self, options: Any) -> Any:
         """Make one attempt at a request and return the SDK's RESTResponse.
@@ -58,6 +65,7 @@ class Transport:
             **_payload(options),
         )
         body = self._read(raw, deadline)
+        self._answered.status = raw.status
         response = self._sdk.RestResponse(_Answer(raw.status, raw.reason, raw.headers, body))
         if raw.status not in SUCCESS:
             raise self._sdk.ApiException(http_resp=response)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from agents.rendering import documents, images
 from agents.rendering.picture import Picture, encoded
-from agents.rendering.sniff import FileType, Sniffed, mismatch, sniff
+from agents.rendering.sniff import FileType, Sniffed, contradiction, sniff
 from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Rendition, Unrenderable, Verdict
 
 Engine = Callable[[bytes, FileType, Limits], Picture]
@@ -30,7 +30,8 @@ ENGINES: Mapping[FileType, Engine] = {
 def render(payload: bytes, order: Order) -> Answer:
     """Make a preview of a file or say why there is none; a file's fault never raises."""
     found = sniff(payload)
-    note = mismatch(found, order.file_name, order.declared_mime)
+    claims = contradiction(found, order.file_name, order.declared_mime)
+    note = f"The file is {claims}, but it is {found.description}." if claims else None
     try:
         picture = _picture(payload, found, order)
     except Unrenderable as refusal:
@@ -49,7 +50,7 @@ def preload() -> None:
 def _picture(payload: bytes, found: Sniffed, order: Order) -> Picture:
     if found.type is None:
         verdict = Verdict.UNSUPPORTED if payload else Verdict.CORRUPT
-        raise Unrenderable(verdict, f"No preview is made: this is {found.description}.")
+        raise Unrenderable(verdict, f"No preview is made of {found.description}.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -76,5 +77,4 @@ def _rendition(picture: Picture, found: Sniffed, note: str | None, limits: Limit
 def _refused(
     verdict: Verdict, reason: str, found: Sniffed, note: str | None, doubt: str | None = None
 ) -> Refusal:
-    text = f"{reason} The file is {note}." if note else reason
-    return Refusal(verdict=verdict, reason=text, format=found.type, doubt=doubt)
+    return Refusal(verdict=verdict, reason=f"{reason} {note}" if note else reason, format=found.type, doubt=doubt)

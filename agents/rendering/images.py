@@ -43,6 +43,8 @@ DECODING_FAILURES: Final = (
     struct.error,
     zlib.error,
 )
+# How Pillow and libheif say that a file may be sound, but not for them.
+UNSUPPORTED_WORDS: Final = ("nsupported", "not identified by this driver", "not been built in")
 ANIMATED_FORMATS = frozenset({FileType.PNG, FileType.WEBP, FileType.AVIF})
 JPEG_DRAFT_GAP: Final = 1.5
 REDUCING_GAP: Final = 2.0
@@ -62,7 +64,8 @@ def picture_of(payload: bytes, file_type: FileType, limits: Limits) -> Picture:
     try:
         return _decoded(payload, file_type, limits)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unrenderable(Verdict.BOMB, f"{error}.") from error
+        limit = f"the limit is {limits.max_pixels / 1e6:.0f} megapixels"
+        raise Unrenderable(Verdict.BOMB, f"The picture claims more pixels than are worth decoding; {limit}.") from error
     except DECODING_FAILURES as error:
         return _salvaged(payload, file_type, limits, error)
 
@@ -152,6 +155,6 @@ def _check_usable(small: Image.Image) -> None:
 def _refusal(error: Exception) -> Unrenderable:
     if isinstance(error, UnidentifiedImageError):
         return Unrenderable(Verdict.CORRUPT, "The file starts like a picture, but its header cannot be read.")
-    if isinstance(error, NotImplementedError) or "nsupported" in str(error):
-        return Unrenderable(Verdict.UNSUPPORTED, f"A variant of the format that is not supported ({error}).")
+    if isinstance(error, NotImplementedError) or any(words in str(error) for words in UNSUPPORTED_WORDS):
+        return Unrenderable(Verdict.UNSUPPORTED, f"The picture uses a variant of its format that is not supported ({error}).")
     return Unrenderable(Verdict.CORRUPT, f"The picture is damaged ({error}).")

@@ -8,88 +8,20 @@ import asyncio
 import logging
 import os
 import shutil
-import signal
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from agents.rendering import wire
-from agents.rendering.children import Child, ChildDied, Forkserver, ForkserverGone
+from agents.rendering.children import Forkserver, ForkserverGone
+from agents.rendering.crew import Crew
 from agents.rendering.poison import PoisonMemory
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict
 from stream.failures import Reason, Retryable
 
 logger = logging.getLogger(__name__)
 
-EXIT_REPORT_SECONDS: Final = 1.0
 LONGEST_NAME: Final = 300
-CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
 POPPLER: Final = ("pdftoppm", "pdfinfo")
-
-
-@dataclass(kw_only=True)
-class Crew:
-    """Children of one profile: at most `size`, forked when first needed, reused newest first."""
-
-    forkserver: Forkserver
-    size: int
-    may_exec: bool
-    jobs_per_child: int
-    idle: list[Child] = field(default_factory=list)
-    seats: asyncio.Semaphore = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.seats = asyncio.Semaphore(self.size)
-
-    async def run(self, data: bytes, order: Order, wall_seconds: float) -> Answer:
-        """Have one child do one job; the deadline runs from when the child has it. Raises ForkserverGone."""
-        async with self.seats:
-            child = await self._hired(order.limits)
-            try:
-                async with asyncio.timeout(wall_seconds):
-                    body = await child.ask(data, order)
-                answer = wire.checked_answer(body, order.limits)
-            except TimeoutError:
-                answer = _timed_out(wall_seconds)
-            except wire.Garbage as error:
-                answer = _garbled(error)
-            except ChildDied:
-                answer = await self._post_mortem(child)
-            except BaseException:
-                self.forkserver.retire(child)
-                raise
-            self._dismiss(child, answer)
-            return answer
-
-    async def _hired(self, limits: Limits) -> Child:
-        while self.idle:
-            child = self.idle.pop()
-            if not child.broken:
-                return child
-            self.forkserver.retire(child)
-        return await self.forkserver.fork(limits, may_exec=self.may_exec)
-
-    def _dismiss(self, child: Child, answer: Answer) -> None:
-        spent = child.jobs_done >= self.jobs_per_child
-        if spent or child.broken or answer.verdict in {Verdict.TIMEOUT, Verdict.CRASHED}:
-            self.forkserver.retire(child)
-        else:
-            self.idle.append(child)
-
-    async def _post_mortem(self, child: Child) -> Refusal:
-        try:
-            async with asyncio.timeout(EXIT_REPORT_SECONDS):
-                report = await child.exited
-        except asyncio.CancelledError:
-            if not child.exited.cancelled():
-                raise
-            raise ForkserverGone("the forkserver died under a job") from None
-        except TimeoutError:
-            return _crashed("hung up", 0)
-        if report.signal in CLOCK_SIGNALS:
-            return msgspec.structs.replace(_timed_out(None), peak_rss_bytes=report.peak_rss_bytes)
-        return _crashed(_cause(report), report.peak_rss_bytes)
 
 
 class RenderPool:
@@ -179,23 +111,3 @@ class RenderPool:
 
 def _doubtful(answer: Answer, data: bytes) -> bool:
     return answer.doubt is not None or (answer.verdict is Verdict.CRASHED and b"%PDF-" in data[:1024])
-
-
-def _timed_out(wall_seconds: float | None) -> Refusal:
-    after = f" within {wall_seconds:g} seconds" if wall_seconds is not None else " within its CPU time"
-    return Refusal(verdict=Verdict.TIMEOUT, reason=f"The file could not be drawn{after}.")
-
-
-def _crashed(cause: str, peak_rss_bytes: int) -> Refusal:
-    logger.warning("rendering.child_crashed cause=%s", cause)
-    reason = f"The file breaks the program that draws it ({cause})."
-    return Refusal(verdict=Verdict.CRASHED, reason=reason, peak_rss_bytes=peak_rss_bytes)
-
-
-def _garbled(error: wire.Garbage) -> Refusal:
-    logger.warning("rendering.garbage_answer cause=%s", error)
-    return Refusal(verdict=Verdict.CRASHED, reason="The program that draws the file gave an answer that is not a preview.")
-
-
-def _cause(report: wire.Exited) -> str:
-    return signal.strsignal(report.signal) or f"signal {report.signal}" if report.signal else "it ended early"

@@ -97,7 +97,7 @@ RIFF_KINDS: Mapping[bytes, Sniffed] = {
 }
 
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
-HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"})
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2", b"mif3"})
 
 EXTENSIONS: Mapping[str, FileType] = {
     "jpg": FileType.JPEG,
@@ -146,8 +146,8 @@ def sniff(payload: bytes) -> Sniffed:
     )
 
 
-def mismatch(found: Sniffed, file_name: str, declared_mime: str | None) -> str | None:
-    """Say how a file's name or declared type contradict its content; None when they agree or say nothing."""
+def contradiction(found: Sniffed, file_name: str, declared_mime: str | None) -> str | None:
+    """Say which name or declared type a file's content contradicts; None when they agree or say nothing."""
     extension = PurePath(file_name).suffix.lower().removeprefix(".")
     mime = (declared_mime or "").split(";")[0].strip().lower()
     claims = []
@@ -155,7 +155,7 @@ def mismatch(found: Sniffed, file_name: str, declared_mime: str | None) -> str |
         claims.append(f"named .{extension}")
     if mime not in ANY_MIME and MIME_TYPES.get(mime) is not found.type:
         claims.append(f"declared as {mime}")
-    return f"{' and '.join(claims)}, but it is {found.description}" if claims else None
+    return " and ".join(claims) or None
 
 
 def _signed(head: bytes) -> Sniffed | None:

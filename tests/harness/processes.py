@@ -30,12 +30,18 @@ class Process:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], log: Path, environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.name = name
         self.command = [str(part) for part in command]
         self.log = log
         self._environ = environ
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -47,6 +53,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=None if self._environ is None else dict(self._environ),
+                cwd=self._folder,
                 start_new_session=True,
             )
 
