@@ -43,7 +43,7 @@ def reader_config(settings: KafkaSettings, *, client_id: str) -> Config:
         "group.id": client_id,  # librdkafka asks for one; it is never joined and never committed to
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
-        "enable.partition.eof": False,
+        "enable.partition.eof": True,
     }
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported, only not marked as such
     AdminClient,
@@ -15,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 from msgspec import Struct
 
+from stream.console import columns
 from stream.kafka import KafkaUnreachableError, client_config
 from stream.settings import KafkaSettings
 from stream.topics import TopicSpec, specs
@@ -156,8 +158,7 @@ def table(reports: Sequence[TopicReport]) -> str:
     for report in reports:
         rows.append((report.topic, report.state, "", "", ""))
         rows.extend(("", "", item.property, item.wanted, item.found) for item in report.differences)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return columns(rows)
 
 
 def _error(failure: BaseException | None) -> KafkaError | None:
@@ -184,3 +185,8 @@ def _config(spec: TopicSpec, found: dict[str, str]) -> list[Difference]:
         for name, wanted in spec.config.items()
         if found.get(name) != wanted
     ]
+
+
+def as_json(reports: Sequence[TopicReport]) -> str:
+    """Return the reports as one JSON array."""
+    return msgspec.json.encode(reports).decode()

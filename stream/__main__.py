@@ -1,0 +1,178 @@
+"""The commands of the stream: `python -m stream --help`.
+
+Each command imports what it needs when it runs, so that `--help` and a wrong setting answer at once. Exit codes: 0
+done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting or argument.
+"""
+
+import argparse
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from stream.console import Console
+from stream.failures import Reason, Stage
+from stream.settings import BridgeSettings, KafkaSettings, WrongSettingError, load
+
+OK: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+WAIT_SECONDS: Final = 60.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the process's exit code."""
+    options = parser().parse_args(arguments)
+    console = Console.of_process()
+    try:
+        code: int = options.run(options, console)
+    except WrongSettingError as error:
+        console.complain(str(error))
+        return WRONG_USAGE
+    except BrokenPipeError:  # whoever reads, such as `head`, has enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of all commands."""
+    root = ArgumentParser(
+        prog="python -m stream",
+        description="What flows: the webhook bridge, the topics, the dead letters, the messages' schemas.",
+        epilog="Settings come from the environment and ./.env; docs/settings.md lists them.",
+    )
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    _command(commands, "bridge", _bridge, "take webhooks over HTTP and put them into Kafka, until SIGTERM")
+    _add_topics(commands)
+    _add_dead_letters(commands)
+    schemas = _command(commands, "schemas", _schemas, "write the JSON Schema of every message")
+    schemas.add_argument("--out", type=Path, default=Path("docs/schemas"), help="folder (default: %(default)s)")
+    settings = _command(commands, "settings", _settings, "print the bridge's settings as they are in force")
+    settings.add_argument("--example", action="store_true", help="print a .env file with every default instead")
+    return root
+
+
+def _add_topics(commands: Any) -> None:
+    topics = _command(commands, "topics", _topics, "create the topics that are missing and say how others differ")
+    topics.add_argument("--check", action="store_true", help="create nothing")
+    topics.add_argument("--json", action="store_true", help="print JSON")
+    topics.add_argument(
+        "--wait-seconds", type=float, default=WAIT_SECONDS, help="how long to wait for Kafka (default: %(default)g)"
+    )
+
+
+def _add_dead_letters(commands: Any) -> None:
+    group = commands.add_parser(
+        "dead-letters", help="list, show or replay dead letters", description=_dead_letters.__doc__
+    )
+    actions = group.add_subparsers(required=True, metavar="ACTION", dest="action")
+    listing = _command(actions, "list", _dead_letters, "print a line for each dead letter")
+    _add_filters(listing)
+    listing.add_argument("--json", action="store_true", help="print a line of JSON for each")
+    showing = _command(actions, "show", _dead_letters, "print one dead letter with its original bytes")
+    showing.add_argument("which", help="event id, or topic:partition:offset of the dead letter or its record")
+    showing.add_argument("--json", action="store_true", help="print JSON, bytes in base64")
+    showing.add_argument("--raw", action="store_true", help="print the original bytes and nothing else")
+    replaying = _command(actions, "replay", _dead_letters, "send dead letters back to the topic they came from")
+    replaying.add_argument(
+        "which", nargs="?", help="event id, or topic:partition:offset of the dead letter or its record"
+    )
+    _add_filters(replaying)
+    replaying.add_argument("--all", action="store_true", help="all of them")
+    replaying.add_argument("--dry-run", action="store_true", help="print what would be sent and send nothing")
+    replaying.add_argument("--yes", action="store_true", help="do not ask before sending several")
+
+
+def _add_filters(command: ArgumentParser) -> None:
+    command.add_argument(
+        "--reason",
+        choices=[reason.value for reason in Reason],
+        metavar="REASON",
+        help="only this reason (docs/reasons.md)",
+    )
+    command.add_argument(
+        "--stage",
+        choices=[stage.value for stage in Stage],
+        metavar="STAGE",
+        help=f"only this stage: {', '.join(Stage)}",
+    )
+    command.add_argument(
+        "--since", type=_since, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
+    )
+
+
+def _command(commands: Any, name: str, run: Callable[[Namespace, Console], int], summary: str) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}."
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _since(text: str) -> float:
+    from stream.dead_letters import parse_since  # noqa: PLC0415
+
+    try:
+        return parse_since(text, time.time())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither an age (90s, 15m, 2h, 7d) nor an ISO 8601 time"
+        ) from error
+
+
+def _bridge(_options: Namespace, _console: Console) -> int:
+    from stream.bridge import main as serve  # noqa: PLC0415
+
+    return serve(load(BridgeSettings))
+
+
+def _topics(options: Namespace, console: Console) -> int:
+    settings = load(KafkaSettings)
+    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
+    from stream.provisioning import as_json, provision, table  # noqa: PLC0415
+
+    try:
+        reports = provision(settings, create=not options.check, wait_seconds=options.wait_seconds)
+    except KafkaUnreachableError as error:
+        console.complain(str(error))
+        return FAILED
+    console.say(as_json(reports) if options.json else table(reports))
+    return OK if all(report.is_wanted for report in reports) else FAILED
+
+
+def _dead_letters(options: Namespace, console: Console) -> int:
+    """Dead letters are records that are ours to mend; they go back once it is done."""
+    settings = load(KafkaSettings)
+    from stream.dead_letter_commands import list_letters, replay_letters, show  # noqa: PLC0415
+    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
+    from stream.snapshot import UnknownTopicError  # noqa: PLC0415
+
+    action = {"list": list_letters, "show": show, "replay": replay_letters}[options.action]
+    try:
+        return action(settings, options, console)
+    except (KafkaUnreachableError, UnknownTopicError) as error:
+        console.complain(str(error))
+        return FAILED
+
+
+def _schemas(options: Namespace, console: Console) -> int:
+    from stream.schemas import write  # noqa: PLC0415
+
+    for path in write(options.out):
+        console.say(str(path))
+    return OK
+
+
+def _settings(options: Namespace, console: Console) -> int:
+    from stream.settings_page import BRIDGE, EVERY_PROCESS, effective, example  # noqa: PLC0415
+
+    console.say(example((EVERY_PROCESS, BRIDGE)) if options.example else effective(load(BridgeSettings)))
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
