@@ -1,6 +1,7 @@
 """What decoding would cost, judged from the header before a pixel is decoded."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from agents.rendering.sniff import FileType
 from agents.rendering.verdicts import Limits, Unrenderable, Verdict
@@ -17,6 +18,10 @@ DECODE_BYTES_PER_PIXEL: Mapping[FileType, float] = {
     FileType.HEIC: 7.3,
     FileType.ICO: 8.0,
 }
+
+
+GIF_IMAGE: Final = 0x2C
+GIF_EXTENSION: Final = 0x21
 
 
 def check(file_type: FileType, size_px: tuple[int, int], frames: int, limits: Limits) -> None:
@@ -40,10 +45,10 @@ def gif_frames(payload: bytes, most: int) -> int:
     frames = 0
     while at < len(payload) and frames < most:
         kind = payload[at]
-        if kind == 0x2C:  # image descriptor, then the LZW code size
+        if kind == GIF_IMAGE:  # its descriptor, then the LZW code size
             frames += 1
             at = _after_blocks(payload, at + 11 + _colour_table_bytes(payload, at + 9))
-        elif kind == 0x21:  # extension and its label
+        elif kind == GIF_EXTENSION:  # then its label
             at = _after_blocks(payload, at + 2)
         else:
             break

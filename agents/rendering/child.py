@@ -34,6 +34,7 @@ def main(render: Render, descriptors: Sequence[int], limits: Limits, *, may_exec
     """Turn this freshly forked process into a child and serve; returns when the parent hangs up."""
     _take_over(descriptors)
     confine(limits, may_exec=may_exec)
+    wire.write_all(wire.ANSWERS_FD, wire.READY)
     while (order := wire.read_order(wire.ORDERS_FD)) is not None:
         _restart_clocks(order.limits)
         answer = _answer(render, order)
@@ -54,7 +55,7 @@ def confine(limits: Limits, *, may_exec: bool) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """Call prctl(2); raises OSError."""
+    """Set an attribute of this process, as the manual page of the same name tells; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl {option}")
@@ -103,5 +104,6 @@ def _rendered(render: Render, order: Order) -> Answer:
         return Refusal(verdict=Verdict.TOO_LARGE, reason="The file takes more memory than a preview may use.")
     except Exception as error:  # noqa: BLE001 - hostile bytes reach every line of three codecs
         return Refusal(
-            verdict=Verdict.CRASHED, reason=f"The renderer failed on this file ({type(error).__name__}: {error!s:.200})."
+            verdict=Verdict.CRASHED,
+            reason=f"The renderer failed on this file ({type(error).__name__}: {error!s:.200}).",
         )

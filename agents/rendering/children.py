@@ -34,6 +34,10 @@ class ChildDied(Exception):  # noqa: N818 - a state, like the tree in failures.p
     """A child ended before it answered."""
 
 
+class ChildLeft(Exception):  # noqa: N818 - a state, like the tree in failures.py
+    """A child had ended before it was given anything."""
+
+
 class Child:
     """One child as the parent sees it: orders go in by a pipe, the file by shared memory, answers come by a pipe.
 
@@ -49,15 +53,21 @@ class Child:
         self._answers = answers
         self._payload = payload
         self._received = bytearray()
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[bytes] | None = loop.create_future()  # first, an empty frame: it is ready
         self._max_answer_bytes = 0
         self.broken = False
         os.set_blocking(orders, False)
         os.set_blocking(answers, False)
         loop.add_reader(answers, self._read)
 
+    async def ready(self) -> None:
+        """Wait until the child has given up what it does not need; raises ChildDied or wire.Garbage."""
+        if self._answer is not None:
+            await self._answer
+            self._answer = None
+
     async def ask(self, data: bytes, order: Order) -> bytes:
-        """Hand over a file and wait for the body of the answer; raises ChildDied or wire.Garbage.
+        """Hand over a file and wait for the body of the answer; raises ChildDied, ChildLeft or wire.Garbage.
 
         Whoever gives up waiting must end the child: it may still answer.
         """
@@ -68,7 +78,7 @@ class Child:
             try:
                 os.write(self._orders, wire.frame(order))
             except (BrokenPipeError, BlockingIOError) as error:
-                raise ChildDied from error
+                raise ChildLeft from error
             return await self._answer
         finally:
             self._answer = None
@@ -117,8 +127,9 @@ class Child:
 class Forkserver:
     """Starts the forkserver when the first child is wanted, and again should it ever die."""
 
-    def __init__(self, engine_module: str) -> None:
+    def __init__(self, engine_module: str, scratch: Path | None = None) -> None:
         self._engine_module = engine_module
+        self._environment = {**ENVIRONMENT, "TMPDIR": str(scratch)} if scratch else dict(ENVIRONMENT)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._forking: deque[asyncio.Future[wire.Forked]] = deque()
@@ -140,11 +151,11 @@ class Forkserver:
                 [*command, self._engine_module],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=dict(ENVIRONMENT),
+                env=self._environment,
                 cwd=Path(agents.__file__).parents[1],
                 pass_fds=(theirs.fileno(),),
             )
-        ours.setblocking(False)
+        ours.settimeout(0)
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
 
@@ -172,6 +183,7 @@ class Forkserver:
             raise ForkserverGone(forked.error)
         child.pid = forked.pid
         self._children[forked.pid] = child
+        await self._until_ready(child)
         return child
 
     def retire(self, child: Child) -> None:
@@ -179,6 +191,16 @@ class Forkserver:
         child.close()
         with suppress(OSError, ForkserverGone):  # without a forkserver the kernel has killed its children
             self._send(wire.Kill(child.pid), ())
+
+    async def _until_ready(self, child: Child) -> None:
+        try:
+            async with asyncio.timeout(FORK_SECONDS):
+                await child.ready()
+        except BaseException as error:
+            self.retire(child)
+            if isinstance(error, TimeoutError | ChildDied | wire.Garbage):
+                raise ForkserverGone("a child ended before its first job") from error
+            raise
 
     async def close(self) -> None:
         """End the forkserver and with it every child; waits until it is gone."""

@@ -7,24 +7,22 @@ from PIL import Image, ImageCms
 
 SIXTEEN_BIT_PREFIX: Final = "I;16"
 ALPHA_MODES: Final = frozenset({"LA", "RGBA", "La", "RGBa", "PA"})
+RESIZABLE_MODES: Final = {"1": "L", "P": "RGB", "PA": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "RGBX": "RGB"}
+EIGHT_BITS: Final = 255
+SIXTEEN_BITS: Final = 65_535
 MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 
 
 def resizable(image: Image.Image) -> Image.Image:
     """Convert a decoded image into a mode that filters average correctly; colours stay in their own space."""
-    if image.mode in {"P", "PA"}:
-        return image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
-    if "transparency" in image.info and image.mode in {"1", "L", "RGB"}:
-        return image.convert("RGBA")
-    if image.mode == "1":
-        return image.convert("L")
+    if "transparency" in image.info and image.mode in {"1", "L", "P", "RGB"}:
+        return image.convert("RGBA")  # one colour or palette entry stands for transparent
     if image.mode.startswith(SIXTEEN_BIT_PREFIX):
-        return _stretched(image, 0, 65535)
+        return _stretched(image, 0, SIXTEEN_BITS)
     if image.mode in {"I", "F"}:
         return _stretched(image, *_range_of(image))
-    if image.mode in {"HSV", "YCbCr", "RGBX"}:
-        return image.convert("RGB")
-    return image
+    mode = RESIZABLE_MODES.get(image.mode)
+    return image if mode is None else image.convert(mode)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -33,7 +31,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if alpha is not None:
         image = image.convert("RGB" if image.mode == "RGBA" else "L")
     image = _managed(image, profile).convert("RGB")
-    if alpha is not None and alpha.getextrema() != (255, 255):
+    if alpha is not None and alpha.getextrema() != (EIGHT_BITS, EIGHT_BITS):
         image.putalpha(alpha)
     return image
 
@@ -63,13 +61,12 @@ def _range_of(image: Image.Image) -> tuple[float, float]:
     low, high = image.getextrema()
     if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
         raise TypeError("a picture of one channel has one range")
-    eight_bits, sixteen_bits = 255, 65535
-    if image.mode == "I" and 0 <= low and high <= sixteen_bits:
-        return 0, eight_bits if high <= eight_bits else sixteen_bits
+    if image.mode == "I" and low >= 0 and high <= SIXTEEN_BITS:
+        return 0, EIGHT_BITS if high <= EIGHT_BITS else SIXTEEN_BITS
     return low, high
 
 
 def _stretched(image: Image.Image, low: float, high: float) -> Image.Image:
-    scale = 255 / (high - low) if high > low else 0.0
+    scale = EIGHT_BITS / (high - low) if high > low else 0.0
     wide = image if image.mode in {"I", "F"} else image.convert("I")
     return wide.point(lambda value: value * scale - low * scale).convert("L")

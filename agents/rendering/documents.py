@@ -54,6 +54,9 @@ def poppler_page(payload: bytes, limits: Limits) -> Picture:
 
 
 def _document(payload: bytes) -> pypdfium2.PdfDocument:
+    # PDFium's last error is one for the process, and not every failure sets it: without this certain failure,
+    # a damaged file that follows an encrypted one would be called encrypted.
+    pdfium_c.FPDF_LoadMemDocument(b"", 0, None)
     try:
         return pypdfium2.PdfDocument(payload)
     except pypdfium2.PdfiumError as error:
@@ -90,7 +93,7 @@ def _holds_anything(page: pypdfium2.PdfPage) -> bool:
 
 
 def _poppler_image(path: str, limits: Limits) -> Image.Image:
-    """pdftoppm may return 0 with no picture or a picture of one pixel: look at the picture, not at the code."""
+    """Look at the picture, not at the code: pdftoppm may return 0 with none, or with one of a single pixel."""
     try:
         images = pdf2image.convert_from_path(
             path,

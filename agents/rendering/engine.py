@@ -74,7 +74,5 @@ def _rendition(picture: Picture, found: Sniffed, note: str | None, limits: Limit
     )
 
 
-def _refused(
-    verdict: Verdict, reason: str, found: Sniffed, note: str | None, doubt: str | None = None
-) -> Refusal:
+def _refused(verdict: Verdict, reason: str, found: Sniffed, note: str | None, doubt: str | None = None) -> Refusal:
     return Refusal(verdict=verdict, reason=f"{reason} {note}" if note else reason, format=found.type, doubt=doubt)

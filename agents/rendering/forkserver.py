@@ -53,9 +53,7 @@ class Server:
             if key.fileobj is not self._parent:
                 os.read(self._wake_reader, wire.MAX_MESSAGE_BYTES)
                 continue
-            data, descriptors, _, _ = socket.recv_fds(
-                self._parent, wire.MAX_MESSAGE_BYTES, DESCRIPTORS_OF_A_CHILD
-            )
+            data, descriptors, _, _ = socket.recv_fds(self._parent, wire.MAX_MESSAGE_BYTES, DESCRIPTORS_OF_A_CHILD)
             if not data:
                 return False
             self._obey(wire.request(data), descriptors)

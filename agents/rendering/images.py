@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Final
 
 import pillow_heif
-from PIL import AvifImagePlugin, Image, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, UnidentifiedImageError
 from pillow_heif.as_plugin import HeifImageFile
 
 from agents.rendering import budget, colour
@@ -49,6 +49,7 @@ ANIMATED_FORMATS = frozenset({FileType.PNG, FileType.WEBP, FileType.AVIF})
 JPEG_DRAFT_GAP: Final = 1.5
 REDUCING_GAP: Final = 2.0
 LEAST_PARTIAL_SHARE: Final = 0.2
+VISIBLE_DIFFERENCE: Final = 8
 
 
 def preload() -> None:
@@ -93,7 +94,7 @@ def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bo
 
 def _opened(payload: bytes, file_type: FileType) -> Image.Image:
     if file_type is FileType.HEIC:
-        return HeifImageFile(BytesIO(payload))
+        return HeifImageFile(BytesIO(payload))  # type: ignore[no-untyped-call]
     return Image.open(BytesIO(payload), formats=PILLOW_FORMATS[file_type])
 
 
@@ -144,11 +145,12 @@ def _truncation_tolerated() -> Iterator[None]:
 
 
 def _check_usable(small: Image.Image) -> None:
-    """Refuse a salvaged picture that shows next to nothing: rows never decoded stay zero, or grey in a JPEG."""
-    box = small.convert("RGB").getbbox()
-    ranges = small.convert("RGB").getextrema()
-    flat = all(low == high for low, high in ranges)  # type: ignore[misc]
-    if box is None or flat or box[3] < small.height * LEAST_PARTIAL_SHARE:
+    """Refuse a salvaged picture that shows next to nothing: decoders leave the rows they never saw in one colour."""
+    rgb = small.convert("RGB")
+    missing = rgb.getpixel((0, rgb.height - 1))
+    shown = ImageChops.difference(rgb, Image.new("RGB", rgb.size, missing)).convert("L")
+    box = shown.point([0] * VISIBLE_DIFFERENCE + [255] * (256 - VISIBLE_DIFFERENCE)).getbbox()
+    if box is None or box[3] < small.height * LEAST_PARTIAL_SHARE:
         raise Unrenderable(Verdict.CORRUPT, "The file is damaged or was cut off before a usable part of the picture.")
 
 
@@ -156,5 +158,7 @@ def _refusal(error: Exception) -> Unrenderable:
     if isinstance(error, UnidentifiedImageError):
         return Unrenderable(Verdict.CORRUPT, "The file starts like a picture, but its header cannot be read.")
     if isinstance(error, NotImplementedError) or any(words in str(error) for words in UNSUPPORTED_WORDS):
-        return Unrenderable(Verdict.UNSUPPORTED, f"The picture uses a variant of its format that is not supported ({error}).")
+        return Unrenderable(
+            Verdict.UNSUPPORTED, f"The picture uses a variant of its format that is not supported ({error})."
+        )
     return Unrenderable(Verdict.CORRUPT, f"The picture is damaged ({error}).")

@@ -8,6 +8,9 @@ import asyncio
 import logging
 import os
 import shutil
+from collections.abc import Callable
+from math import ceil
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,12 +19,32 @@ from agents.rendering.children import Forkserver, ForkserverGone
 from agents.rendering.crew import Crew
 from agents.rendering.poison import PoisonMemory
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict
+from agents.settings import WorkerSettings
 from stream.failures import Reason, Retryable
+from stream.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME: Final = 300
 POPPLER: Final = ("pdftoppm", "pdfinfo")
+
+
+def create_pool(settings: WorkerSettings, scratch: Path, metrics: Metrics) -> "RenderPool":
+    """Build the worker's pool from its settings."""
+    limits = Limits(
+        max_edge_px=settings.render_max_edge_px,
+        webp_quality=settings.render_webp_quality,
+        max_pixels=settings.render_max_pixels,
+        wall_seconds=settings.render_timeout_seconds,
+        cpu_seconds=ceil(settings.render_timeout_seconds),
+        memory_bytes=settings.render_memory_bytes,
+    )
+    return RenderPool(
+        limits,
+        children=settings.render_children,
+        scratch=scratch,
+        on_lost=lambda cause: metrics.render_children_lost.labels(cause).inc(),
+    )
 
 
 class RenderPool:
@@ -39,10 +62,12 @@ class RenderPool:
         jobs_per_child: int = 500,
         remembered_refusals: int = 4096,
         second_opinion: bool = True,
+        scratch: Path | None = None,
+        on_lost: Callable[[str], None] = lambda _: None,
         engine_module: str = "agents.rendering.engine",
     ) -> None:
         self._limits = limits
-        self._forkserver = Forkserver(engine_module)
+        self._forkserver = Forkserver(engine_module, scratch)
         self._poison = PoisonMemory(remembered_refusals)
         self._second_opinion = second_opinion
         self._crew = Crew(
@@ -50,9 +75,14 @@ class RenderPool:
             size=children or len(os.sched_getaffinity(0)),
             may_exec=False,
             jobs_per_child=jobs_per_child,
+            on_lost=on_lost,
         )
         self._poppler_crew = Crew(
-            forkserver=self._forkserver, size=1, may_exec=True, jobs_per_child=jobs_per_child
+            forkserver=self._forkserver,
+            size=1,
+            may_exec=True,
+            jobs_per_child=jobs_per_child,
+            on_lost=on_lost,
         )
 
     async def start(self) -> None:
@@ -90,9 +120,8 @@ class RenderPool:
 
     async def close(self) -> None:
         """End all children; jobs still waiting get a Retryable."""
-        for crew in (self._crew, self._poppler_crew):
-            while crew.idle:
-                crew.idle.pop().close()
+        self._crew.disband()
+        self._poppler_crew.disband()
         await self._forkserver.close()
 
     async def _opinion(self, data: bytes, order: Order) -> Answer:

@@ -20,6 +20,7 @@ PAYLOAD_FD: Final = 5
 FIRST_UNUSED_FD: Final = 6
 
 LENGTH: Final = struct.Struct("<I")
+READY: Final = LENGTH.pack(0)  # a child's first word: confined, and waiting for orders
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_TEXT_CHARACTERS: Final = 2_000
 

@@ -1,0 +1,115 @@
+"""Children of one profile at work: hired, watched, and replaced when a file was too much for them."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.rendering import wire
+from agents.rendering.children import Child, ChildDied, ChildLeft, Forkserver, ForkserverGone
+from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Verdict
+
+logger = logging.getLogger(__name__)
+
+EXIT_REPORT_SECONDS: Final = 1.0
+CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
+
+
+@dataclass(kw_only=True)
+class Crew:
+    """Children of one profile: at most `size`, forked when first needed, reused newest first.
+
+    `on_lost` hears the cause of each child lost to a file: timeout, crashed or garbage.
+    """
+
+    forkserver: Forkserver
+    size: int
+    may_exec: bool
+    jobs_per_child: int
+    on_lost: Callable[[str], None]
+    idle: list[Child] = field(default_factory=list)
+    seats: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seats = asyncio.Semaphore(self.size)
+
+    async def run(self, data: bytes, order: Order, wall_seconds: float) -> Answer:
+        """Have one child do one job; the deadline runs from when the child has it. Raises ForkserverGone."""
+        async with self.seats:
+            while True:
+                child = await self._hired(order.limits)
+                try:
+                    answer = await self._asked(child, data, order, wall_seconds)
+                except ChildLeft:  # ended while idle, so the file is not to blame
+                    self.forkserver.retire(child)
+                except BaseException:
+                    self.forkserver.retire(child)
+                    raise
+                else:
+                    self._dismiss(child, answer)
+                    return answer
+
+    def disband(self) -> None:
+        """Hang up on all idle children, which ends them."""
+        while self.idle:
+            self.idle.pop().close()
+
+    async def _hired(self, limits: Limits) -> Child:
+        while self.idle:
+            child = self.idle.pop()
+            if not child.broken:
+                return child
+            self.forkserver.retire(child)
+        return await self.forkserver.fork(limits, may_exec=self.may_exec)
+
+    async def _asked(self, child: Child, data: bytes, order: Order, wall_seconds: float) -> Answer:
+        try:
+            async with asyncio.timeout(wall_seconds):
+                body = await child.ask(data, order)
+            return wire.checked_answer(body, order.limits)
+        except TimeoutError:
+            return self._timed_out(f"within {wall_seconds:g} seconds")
+        except wire.Garbage as error:
+            return self._garbled(error)
+        except ChildDied:
+            return await self._post_mortem(child)
+
+    def _dismiss(self, child: Child, answer: Answer) -> None:
+        spent = child.jobs_done >= self.jobs_per_child
+        if spent or child.broken or answer.verdict in {Verdict.TIMEOUT, Verdict.CRASHED}:
+            self.forkserver.retire(child)
+        else:
+            self.idle.append(child)
+
+    async def _post_mortem(self, child: Child) -> Refusal:
+        await asyncio.wait([child.exited], timeout=EXIT_REPORT_SECONDS)
+        if not child.exited.done():
+            return self._crashed("it hung up", 0)
+        if child.exited.cancelled():
+            raise ForkserverGone("the forkserver died under a job")
+        report = child.exited.result()
+        if report.signal in CLOCK_SIGNALS:
+            return self._timed_out("within its CPU time")
+        return self._crashed(_cause(report), report.peak_rss_bytes)
+
+    def _timed_out(self, when: str) -> Refusal:
+        self.on_lost("timeout")
+        return Refusal(verdict=Verdict.TIMEOUT, reason=f"The file could not be drawn {when}.")
+
+    def _crashed(self, cause: str, peak_rss_bytes: int) -> Refusal:
+        self.on_lost("crashed")
+        logger.warning("rendering.child_crashed cause=%s", cause)
+        reason = f"The file breaks the program that draws it ({cause})."
+        return Refusal(verdict=Verdict.CRASHED, reason=reason, peak_rss_bytes=peak_rss_bytes)
+
+    def _garbled(self, error: wire.Garbage) -> Refusal:
+        self.on_lost("garbage")
+        logger.warning("rendering.garbage_answer cause=%s", error)
+        reason = "The program that draws the file gave an answer that is not a preview."
+        return Refusal(verdict=Verdict.CRASHED, reason=reason)
+
+
+def _cause(report: wire.Exited) -> str:
+    return signal.strsignal(report.signal) or f"signal {report.signal}" if report.signal else "it ended early"
