@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from tools.command import SetupError, run
 
 
-def install(packages: Sequence[str]) -> None:
-    """Install packages, if any are named.
+def install(packages: Sequence[str], *, is_root: bool | None = None) -> None:
+    """Install packages, if any are named; `is_root` is found out when None.
 
     Raises:
         SetupError: Not root, or not Debian; one line that says what to install.
@@ -18,7 +18,7 @@ def install(packages: Sequence[str]) -> None:
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise SetupError(f"missing on this machine: install what Debian calls {names}, then run make again")
-    if os.geteuid() != 0:
+    if not (os.geteuid() == 0 if is_root is None else is_root):
         raise SetupError(f"missing on this machine: run 'apt-get install {names}' as root, then make again")
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     run("Debian's package lists", ["apt-get", "update", "-q"], quiet)
