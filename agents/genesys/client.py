@@ -73,9 +73,9 @@ class Genesys:
                 SOURCE_GONE when the API does not have it.
             Failure: of the call.
         """
-        parts = urlsplit(url)
-        download = DOWNLOAD.fullmatch(parts.path)
-        if not self.is_api_address(url) or download is None:
+        parts = urlsplit(url) if self.is_api_address(url) else None
+        download = DOWNLOAD.fullmatch(parts.path) if parts else None
+        if parts is None or download is None:
             raise Rejected(Reason.SOURCE_BLOCKED, "the address is not a download of the Genesys API")
         request = Request(
             call=calls.GET_DOWNLOAD,

@@ -19,7 +19,7 @@ class Fault(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
         "drip",  # do it, then answer a byte every `seconds`
         "revoke",  # the token of the call is no longer good
     ]
-    call: Annotated[str, Meta(description="A name of api.py, or * for any")] = "*"
+    call: Annotated[str, Meta(description="A name of api.py; * is any but token")] = "*"
     conversation_id: str | None = None
     count: Annotated[int, Meta(ge=1)] | None = None
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
@@ -51,8 +51,9 @@ class Faults:
     def pick(self, call: str, conversation_id: str | None) -> Fault | None:
         """Return the fault that befalls a call, and count it down."""
         for rule in self._rules:
-            meant = rule.call in ("*", call) and rule.conversation_id in (None, conversation_id)
-            if meant and self._random.random() < rule.probability:
+            this_call = rule.call == call or (rule.call == "*" and call != "token")
+            this_conversation = rule.conversation_id in (None, conversation_id)
+            if this_call and this_conversation and self._random.random() < rule.probability:
                 self._count_down(rule)
                 self.applied[f"{rule.kind}:{rule.status}" if rule.kind == "status" else rule.kind] += 1
                 return rule
