@@ -11,6 +11,8 @@ drain loop nor a rebalance. The lane
 """
 
 import asyncio
+import heapq
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
@@ -82,8 +84,11 @@ class Lane:
         self._offsets = offsets
         self._flow = flow
         self._crash = crash
-        self._ready: deque[Record] = deque()  # may start as soon as a slot is free
-        self._waiting: dict[bytes, deque[Record]] = {}  # of a key that has a job, behind it
+        # What may start as soon as a slot is free, by order of arrival: were a record to queue up anew each time that
+        # its key or the lane was held, it would keep the commit position of its partition behind for as long.
+        self._ready: list[tuple[int, Record]] = []
+        self._arrivals = itertools.count()
+        self._waiting: dict[bytes, deque[tuple[int, Record]]] = {}  # of a key that has a job, behind it
         self._running: dict[asyncio.Task[None], Record] = {}
         self._paused: set[TP] = set()
         self._draining = False
@@ -107,7 +112,7 @@ class Lane:
         if self._draining:
             return
         self._offsets.take(record.tp, record.offset)
-        self._enqueue(record)
+        self._enqueue((next(self._arrivals), record))
         self._start_jobs()
         self._relieve(record.tp)
 
@@ -129,33 +134,33 @@ class Lane:
         self._paused.clear()
         self._draining = False
 
-    def _enqueue(self, record: Record) -> None:
-        if record.key is None:  # nothing to keep in order
-            self._ready.append(record)
-        elif record.key in self._waiting:
-            self._waiting[record.key].append(record)
-        else:
-            self._waiting[record.key] = deque()
-            self._ready.append(record)
+    def _enqueue(self, arrival: tuple[int, Record]) -> None:
+        key = arrival[1].key
+        if key is not None and key in self._waiting:
+            self._waiting[key].append(arrival)
+            return
+        if key is not None:
+            self._waiting[key] = deque()
+        heapq.heappush(self._ready, arrival)
 
     def _start_jobs(self) -> None:
         while self._ready and self.held_by is None and len(self._running) < self._limits.concurrency:
-            record = self._ready.popleft()
+            arrival = heapq.heappop(self._ready)
             # A clean context: Faust's "current event" of whichever job ended last must not be inherited.
-            task = asyncio.create_task(self._run(record), context=Context())
-            self._running[task] = record
+            task = asyncio.create_task(self._run(arrival), context=Context())
+            self._running[task] = arrival[1]
             task.add_done_callback(self._ended)
 
-    async def _run(self, record: Record) -> None:
+    async def _run(self, arrival: tuple[int, Record]) -> None:
         try:
-            await self._job(record)
+            await self._job(arrival[1])
         except Held as held:
-            self._hold_for(held, record)
+            self._hold_for(held, arrival)
         except Exception as error:  # noqa: BLE001 - a job routes its own failures; what escapes must stop the process
             self._draining = True
             await self._crash(error)
         else:
-            self._finish(record)
+            self._finish(arrival[1])
 
     def _finish(self, record: Record) -> None:
         self.trouble = None
@@ -163,7 +168,7 @@ class Lane:
         if record.key is None or record.key not in self._waiting:
             return
         if behind := self._waiting[record.key]:
-            self._ready.append(behind.popleft())
+            heapq.heappush(self._ready, behind.popleft())
         else:
             del self._waiting[record.key]
 
@@ -173,10 +178,10 @@ class Lane:
             self._relieve(record.tp)
             self._start_jobs()
 
-    def _hold_for(self, held: Held, record: Record) -> None:
+    def _hold_for(self, held: Held, arrival: tuple[int, Record]) -> None:
         if self._draining:
             return
-        self._ready.appendleft(record)
+        heapq.heappush(self._ready, arrival)
         self.trouble = held
         loop = asyncio.get_running_loop()
         if self._hold is not None and self._hold.when() >= loop.time() + held.for_seconds:

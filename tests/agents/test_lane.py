@@ -110,6 +110,17 @@ async def test_jobs_of_one_key_run_one_after_another_and_others_pass_by() -> Non
     assert jobs.offsets() == [0, 2, 1]
 
 
+async def test_a_record_that_waited_for_its_key_goes_before_younger_ones() -> None:
+    jobs = Jobs()
+    bench = Bench(jobs, limits=LaneLimits(concurrency=1))
+    for offset, key in enumerate((b"a", b"a", b"b", b"c")):
+        bench.lane.feed(record(offset, key=key))
+    for count in range(1, 5):
+        await until(lambda: len(jobs.started) == count)  # noqa: B023 - awaited at once
+        jobs.end(jobs.offsets()[-1])
+    assert jobs.offsets() == [0, 1, 2, 3]
+
+
 async def test_pressure_of_one_partition_does_not_pause_another() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
