@@ -9,6 +9,7 @@ from agents.genesys.breaker import Breaker
 from agents.settings import WorkerSettings
 from stream.settings import Secret
 from tests.harness.genesys import Simulator
+from tests.harness.genesys.files import File
 
 URL = "https://cdn.example.com/previews/4f1d2c.webp"
 NEEDLE = "previews/4f1d2c"
@@ -38,6 +39,16 @@ def link(conversation_id: str = "conversation", **changes: Any) -> Link:
         "size_bytes": 4321,
     }
     return Link(**(values | changes))
+
+
+def add_file(simulator: Simulator, *names: str) -> tuple[str, list[File]]:
+    files = [simulator.state.files.add(name, "image/png", name.encode()) for name in names]
+    conversation = simulator.state.conversation("conversation")
+    assert conversation is not None
+    message = simulator.state.conversations.add(
+        conversation, call="test", direction="inbound", file_ids=[file.id for file in files]
+    )
+    return message.id, files
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@ import time
 
 import pytest
 
+from agents.genesys import calls
+from agents.genesys.api import Request
 from agents.genesys.posting import attribute_prefix, attributes, tutorial_message
 from stream.failures import Failure, Held, Reason, Refused, Retryable
-from tests.agents.genesys.conftest import NEEDLE, URL, Connect, link
+from tests.agents.genesys.conftest import NEEDLE, URL, Connect, add_file, link
 from tests.harness.genesys import Simulator
-from tests.harness.genesys.conversations import Conversation, derived
+from tests.harness.genesys.conversations import Conversation
 from tests.harness.genesys.faults import Fault
 
 TEXT = f"Preview generated: {URL}"
@@ -222,16 +224,23 @@ async def test_a_post_whose_time_has_passed_is_not_sent(simulator: Simulator, co
 async def test_an_acceptance_without_an_id_is_ambiguous(simulator: Simulator, connect: Connect) -> None:
     genesys = connect()
     await genesys.post(link())
-    simulator.state.faults.add(Fault(kind="status", status=303, call="post_to_communication", count=1))
-    with pytest.raises(Refused) as refused:  # a redirect is followed nowhere: the token would go along
-        await genesys.post(link())
+    simulator.state.faults.add(Fault(kind="status", status=200, commits=True, call="post_to_communication", count=1))
+    with pytest.raises(Retryable) as ambiguous:
+        await genesys.post(link(url="https://cdn.example.com/other.webp"))
+    assert ambiguous.value.reason is Reason.GENESYS_AMBIGUOUS
+    assert await genesys.find("conversation", "other.webp") is not None
+
+
+async def test_a_redirect_is_not_followed(simulator: Simulator, connect: Connect) -> None:
+    genesys = connect()
+    _, (file,) = add_file(simulator, "one.png")
+    request = Request(call=calls.GET_DOWNLOAD, ids={"download_id": file.download_id})  # asks for the redirect
+    with pytest.raises(Refused) as refused:
+        await genesys._api.call(request)
     assert refused.value.reason is Reason.GENESYS_REFUSED
+    assert simulator.state.files.token_leaks == 0
 
 
 async def test_a_conversation_id_cannot_leave_its_path(simulator: Simulator, connect: Connect) -> None:
     await connect().post(link("../../downloads/x?y#z"))
     assert len(held_by(simulator, "../../downloads/x?y#z").messages) == 1
-
-
-def test_legs_have_the_same_ids_after_a_restart() -> None:
-    assert derived("conversation", "agent-communication") == derived("conversation", "agent-communication")

@@ -10,11 +10,10 @@ from agents.genesys.client import create_genesys
 from agents.genesys.rate import RateShare
 from stream.failures import Held, Reason, Refused, Rejected, Retryable
 from stream.messages import Attachment
-from tests.agents.genesys.conftest import NEEDLE, URL, Connect, link, worker_settings
+from tests.agents.genesys.conftest import NEEDLE, URL, Connect, add_file, link, worker_settings
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.conversations import Message
 from tests.harness.genesys.faults import Fault
-from tests.harness.genesys.files import File
 
 
 def fill(simulator: Simulator, count: int, direction: str = "outbound") -> None:
@@ -79,16 +78,6 @@ async def test_a_failure_while_reading_back_is_a_failure_and_not_a_missing_messa
     with pytest.raises(Retryable) as failure:
         await genesys.find("conversation", NEEDLE)
     assert failure.value.reason is Reason.GENESYS_UNAVAILABLE
-
-
-def add_file(simulator: Simulator, *names: str) -> tuple[str, list[File]]:
-    files = [simulator.state.files.add(name, "image/png", name.encode()) for name in names]
-    conversation = simulator.state.conversation("conversation")
-    assert conversation is not None
-    message = simulator.state.conversations.add(
-        conversation, call="test", direction="inbound", file_ids=[file.id for file in files]
-    )
-    return message.id, files
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> bytes:

@@ -23,7 +23,7 @@ class Fault(Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     conversation_id: str | None = None
     count: Annotated[int, Meta(ge=1)] | None = None
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
-    status: Annotated[int, Meta(ge=300, le=599)] = 500
+    status: Annotated[int, Meta(ge=200, le=599)] = 500
     retry_after_seconds: float | None = None
     seconds: Annotated[float, Meta(ge=0)] = 0.0
     commits: Annotated[bool, Meta(description="The call is carried out before `status` is answered")] = False

@@ -27,23 +27,27 @@ class Files:
         self._clock = clock
         self._key = secrets.token_bytes(16)
         self._files: dict[str, File] = {}
+        self._by_download: dict[str, File] = {}
         self.token_leaks = 0
         self.served = 0
 
     def add(self, name: str, mime: str, data: bytes) -> File:
         file = File(id=str(uuid.uuid4()), name=name, mime=mime, data=data, download_id=uuid.uuid4().hex)
         self._files[file.id] = file
+        self._by_download[file.download_id] = file
         return file
 
     def get(self, file_id: str) -> File | None:
         return self._files.get(file_id)
 
     def by_download(self, download_id: str) -> File | None:
-        return next((file for file in self._files.values() if file.download_id == download_id), None)
+        return self._by_download.get(download_id)
 
     def expire(self, file: File) -> None:
         """Let the API's own address die; the message then names a fresh one."""
+        del self._by_download[file.download_id]
         file.download_id = uuid.uuid4().hex
+        self._by_download[file.download_id] = file
 
     def view(self, file_id: str, base_url: str) -> dict[str, Any] | None:
         """ConversationContentAttachment."""
