@@ -29,16 +29,15 @@ def create_scratch(folder: str = "") -> Path:
 
 
 def sweep(folder: Path, now: float, max_age_seconds: float = MAX_AGE_SECONDS) -> int:
-    """Remove what was last touched over `max_age_seconds` before `now` (Unix seconds); return how many files.
+    """Remove what was last touched over `max_age_seconds` before `now` (Unix seconds); return how many entries.
 
     Never leaves the folder: every step is relative to an open directory, and a link is removed, not followed. Blocks.
     """
+    if not folder.is_dir():  # another cleaner took it
+        return 0
     swept = 0
-    oldest = now - max_age_seconds
     for _, folders, files, directory in os.fwalk(folder, topdown=False, follow_symlinks=False):
-        swept += sum(_remove(name, directory, oldest) for name in files)
-        for name in folders:
-            _remove(name, directory, oldest)
+        swept += sum(_remove(name, directory, now - max_age_seconds) for name in [*files, *folders])
     return swept
 
 

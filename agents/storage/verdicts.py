@@ -39,6 +39,7 @@ _ACCESS: Final = frozenset(
         "RequestTimeTooSkewed",  # the clock is wrong
         "SignatureDoesNotMatch",
         "UnauthorizedAccess",
+        "XAdminUserNotFound",  # versitygw: the access key is unknown
         "XMinioInvalidAccessKeyId",
     }
 )
