@@ -166,7 +166,7 @@ class Api:
             raise self._failure_of(call, error) from error
         except HTTPError as error:
             self._observe(call.name, lost_by(error), time.monotonic() - started_at)
-            logger.warning("genesys_no_answer", extra={"call": call.name, "error": redacted(str(error))})
+            logger.warning("genesys.no_answer", extra={"call": call.name, "error": redacted(str(error))})
             raise failure_of_transport(call, error) from error
         self._observe(call.name, status, time.monotonic() - started_at)
         return answer
@@ -208,7 +208,7 @@ class Api:
         body = str(error.body or "")
         if error.status >= SERVER_ERROR:
             shown = redacted(body, [self._access.client_secret.reveal(), self._tokens.current])
-            logger.warning("genesys_failed", extra={"call": call.name, "status": error.status, "body": shown})
+            logger.warning("genesys.failed", extra={"call": call.name, "status": error.status, "body": shown})
         return failure_of_status(call, error.status, error.headers or {}, body)
 
 
