@@ -1,0 +1,47 @@
+import json
+
+from stream.health import Health
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_process_is_live_while_its_loop_beats() -> None:
+    clock = Clock()
+    health = Health(clock, max_silence_seconds=10)
+    clock.now += 10
+    assert health.liveness().status == 200
+    clock.now += 1
+    assert health.liveness().status == 503
+    assert health.liveness().reasons == {"loop": "has not run for 11 seconds"}
+    health.beat()
+    assert health.liveness().status == 200
+
+
+def test_a_process_is_ready_once_every_part_it_waits_for_is() -> None:
+    health = Health(Clock(), waiting_for=("kafka", "genesys"))
+    assert health.readiness().reasons == {"kafka": "starting", "genesys": "starting"}
+    health.ready("kafka")
+    assert health.readiness().status == 503
+    health.ready("genesys")
+    assert health.readiness().status == 200
+
+
+def test_readiness_names_the_part_and_its_last_reason() -> None:
+    health = Health(Clock())
+    health.not_ready("genesys", "permission conversation:message:view missing")
+    health.not_ready("genesys", "permission conversation:message:create missing")
+    report = health.readiness()
+    assert report.status == 503
+    assert json.loads(report.body()) == {
+        "status": "unavailable",
+        "reasons": {"genesys": "permission conversation:message:create missing"},
+    }
+    health.ready("genesys")
+    health.ready("a part that held nothing")
+    assert json.loads(health.readiness().body()) == {"status": "ok", "reasons": {}}

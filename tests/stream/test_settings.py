@@ -1,0 +1,174 @@
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.settings import BridgeSettings, KafkaSettings, Secret, WrongSettingError, load
+from stream.settings_page import effective
+
+NO_FILE = Path("no-such-folder/.env")
+SASL = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "KAFKA_SASL_USERNAME": "bridge",
+    "KAFKA_SASL_PASSWORD": "hidden-password",
+}
+
+
+def complaint(environ: Mapping[str, str], env_file: Path = NO_FILE) -> str:
+    with pytest.raises(WrongSettingError) as caught:
+        load(BridgeSettings, environ, env_file)
+    return str(caught.value)
+
+
+def test_nothing_has_to_be_set_for_the_bridge() -> None:
+    assert load(BridgeSettings, {}, NO_FILE) == BridgeSettings()
+
+
+def test_every_kind_of_value_is_read() -> None:
+    settings = load(
+        BridgeSettings,
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "a.example.com:9092, [::1]:9093",
+            "TOPIC_PARTITIONS": " 12 ",
+            "BRIDGE_LINGER_MS": "0.5",
+            "LOG_LEVEL": "DEBUG",
+            "WEBHOOK_SECRET": "s3cret",
+            "WEBHOOK_OWN_HOSTS": "cdn.example.com, , s3.example.com",
+            "UNKNOWN_TO_US": "ignored",
+        },
+        NO_FILE,
+    )
+    assert settings.kafka_bootstrap_servers == "a.example.com:9092, [::1]:9093"
+    assert settings.topic_partitions == 12
+    assert settings.bridge_linger_ms == 0.5
+    assert settings.log_level == "DEBUG"
+    assert settings.webhook_secret.reveal() == "s3cret"
+    assert settings.webhook_own_hosts == ("cdn.example.com", "s3.example.com")
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert load(KafkaSettings, {"TOPIC_PARTITIONS": "", "LOG_LEVEL": ""}, NO_FILE) == KafkaSettings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("TOPIC_PARTITIONS", "0", "a whole number from 1 to 1024"),
+        ("TOPIC_PARTITIONS", "many", "a whole number from 1 to 1024"),
+        ("BRIDGE_DELIVERY_TIMEOUT_SECONDS", "-1", "a number greater than 0"),
+        ("BRIDGE_DELIVERY_TIMEOUT_SECONDS", "nan", "a number greater than 0"),
+        ("BRIDGE_DELIVERY_TIMEOUT_SECONDS", "inf", "a number greater than 0"),
+        ("BRIDGE_MAX_BODY_BYTES", "1MB", "a whole number at least 1"),
+        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO, WARNING, ERROR"),
+        ("KAFKA_SASL_MECHANISM", "KERBEROS", "one of (empty), PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "broker", "host:port, several separated by commas"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "http://broker:9092", "host:port, several separated by commas"),
+        ("TOPIC_PREFIX", "a/b", "letters, digits, dot, _ and -, or empty"),
+        ("KAFKA_SSL_CA_FILE", "no-such.pem", "a PEM file that exists"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_variable_value_and_what_is_allowed(
+    variable: str, value: str, allowed: str
+) -> None:
+    said = complaint({variable: value})
+    assert said.startswith(f"{variable}={value!r} is wrong: {allowed}")
+    assert "\n" not in said
+
+
+@given(st.text(min_size=1), st.sampled_from(["TOPIC_PARTITIONS", "LOG_FORMAT", "BRIDGE_LINGER_MS", "BRIDGE_PORT"]))
+def test_any_text_is_a_setting_or_a_one_line_complaint(text: str, variable: str) -> None:
+    said = [f"{variable}="]
+    try:
+        load(BridgeSettings, {variable: text}, NO_FILE)
+    except WrongSettingError as error:
+        said = str(error).splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"{variable}=")
+
+
+@pytest.mark.parametrize("missing", ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"])
+def test_sasl_is_complete_or_refused(missing: str) -> None:
+    load(KafkaSettings, SASL, NO_FILE)
+    said = complaint({name: value for name, value in SASL.items() if name != missing})
+    assert said.startswith(f"{missing} is not set")
+    assert "KAFKA_SECURITY_PROTOCOL=SASL_SSL" in said
+
+
+def test_a_mechanism_without_sasl_is_refused_rather_than_sent_in_the_clear() -> None:
+    assert complaint({"KAFKA_SASL_MECHANISM": "PLAIN"}).startswith("KAFKA_SASL_MECHANISM='PLAIN' is wrong: empty with")
+
+
+def test_more_replicas_in_sync_than_copies_could_never_be_written() -> None:
+    said = complaint({"TOPIC_MIN_INSYNC_REPLICAS": "2"})
+    assert said == "TOPIC_MIN_INSYNC_REPLICAS='2' is wrong: at most TOPIC_REPLICATION_FACTOR, which is 1"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("# ours\nTOPIC_PARTITIONS=6\nexport LOG_LEVEL='ERROR' # loud enough\nTOPIC_PREFIX=\"a.\"\n")
+    settings = load(KafkaSettings, {"TOPIC_PARTITIONS": "7"}, env_file)
+    assert (settings.topic_partitions, settings.log_level, settings.topic_prefix) == (7, "ERROR", "a.")
+
+
+def test_values_of_the_file_are_taken_as_they_stand(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("WEBHOOK_SECRET=a${HOME}b\n")
+    assert load(BridgeSettings, {}, env_file).webhook_secret.reveal() == "a${HOME}b"
+
+
+@pytest.mark.parametrize("line", ["WEBHOOK SECRET=hidden", "WEBHOOK_SECRET", '="hidden"', 'WEBHOOK_SECRET="hidden'])
+def test_a_wrong_line_of_the_file_is_named_and_not_repeated(tmp_path: Path, line: str) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"TOPIC_PARTITIONS=6\n\n{line}\nLOG_LEVEL=INFO\n")
+    said = complaint({}, env_file)
+    assert said.startswith(f"{env_file} line 3 is wrong: NAME=value")
+    assert "hidden" not in said
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"A=\xff\xfe\n")
+    assert complaint({}, env_file).startswith(f"{env_file} cannot be read")
+
+
+@given(
+    st.text(st.characters(exclude_characters="'\"\\()*, "), min_size=6).filter(lambda text: text not in "SecretPASS")
+)
+def test_a_secret_is_shown_nowhere(value: str) -> None:
+    secret = Secret(value)
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        "%s %r" % (secret, secret),  # noqa: UP031 - the old way must be safe too
+        json.dumps({"secret": secret}, default=str),
+        msgspec.json.encode({"secret": secret}, enc_hook=str).decode(),
+        repr(BridgeSettings(webhook_secret=secret)),
+        effective(BridgeSettings(webhook_secret=secret)),
+    ]
+    assert not [text for text in shown if value in text]
+    assert secret.reveal() == value
+
+
+def test_a_secret_cannot_be_encoded_by_accident() -> None:
+    with pytest.raises(TypeError):
+        msgspec.json.encode(BridgeSettings(webhook_secret=Secret("hidden")))
+    with pytest.raises(TypeError):
+        json.dumps(Secret("hidden"))
+
+
+def test_secrets_compare_by_value() -> None:
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert {Secret("a"), Secret("a")} == {Secret("a")}
+    assert not Secret("")
+
+
+def test_what_is_in_force_is_told_in_the_form_it_is_set() -> None:
+    settings = BridgeSettings(webhook_own_hosts=("a", "b"), bridge_linger_ms=2.0, webhook_secret=Secret("hidden"))
+    lines = effective(settings).splitlines()
+    assert {"WEBHOOK_OWN_HOSTS=a,b", "BRIDGE_LINGER_MS=2", "WEBHOOK_SECRET=***", "KAFKA_SASL_PASSWORD="} <= set(lines)

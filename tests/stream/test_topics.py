@@ -1,0 +1,80 @@
+import pytest
+from msgspec.structs import replace
+
+from stream.kafka import client_config, producer_config, reader_config
+from stream.settings import KafkaSettings, Secret
+from stream.topics import Topics, changelog, specs
+
+SETTINGS = KafkaSettings(topic_prefix="prod.", worker_group="previews-prod", topic_partitions=12)
+
+
+def test_topics_are_named_after_the_prefix_and_changelogs_as_faust_names_them() -> None:
+    assert Topics.of(SETTINGS) == Topics(
+        attachments="prod.attachments",
+        previews="prod.previews",
+        lifecycle="prod.lifecycle",
+        results="prod.results",
+        dead_letters="prod.dead-letters",
+        links_changelog="previews-prod-links-changelog",
+        due_changelog="previews-prod-due-changelog",
+    )
+
+
+def test_faust_names_changelogs_so() -> None:
+    faust = pytest.importorskip("faust")
+    app = faust.App("previews-prod", broker="kafka://127.0.0.1:1")
+    assert app.Table("due").changelog_topic.get_topic_name() == changelog("previews-prod", "due")
+
+
+def test_all_topics_have_one_partition_count_and_the_copies_asked_for() -> None:
+    wanted = specs(replace(SETTINGS, topic_replication_factor=3, topic_min_insync_replicas=2))
+    assert len(wanted) == 7
+    assert {spec.partitions for spec in wanted} == {12}
+    assert {spec.replication_factor for spec in wanted} == {3}
+    assert {spec.config["min.insync.replicas"] for spec in wanted} == {"2"}
+
+
+def test_tables_are_compacted_and_all_else_is_deleted_in_time() -> None:
+    wanted = {spec.name: spec.config for spec in specs(replace(SETTINGS, topic_retention_hours=48))}
+    compacted = {name for name, config in wanted.items() if config["cleanup.policy"] == "compact"}
+    assert compacted == {"previews-prod-links-changelog", "previews-prod-due-changelog"}
+    assert {config.get("retention.ms") for name, config in wanted.items() if name in compacted} == {None}
+    assert wanted["prod.attachments"]["retention.ms"] == str(48 * 3_600_000)
+    assert wanted["prod.dead-letters"]["retention.ms"] == str(720 * 3_600_000)
+
+
+def test_a_dead_letter_fits_though_it_holds_the_largest_record_in_base64() -> None:
+    wanted = {spec.name: int(spec.config["max.message.bytes"]) for spec in specs(SETTINGS)}
+    assert wanted["prod.dead-letters"] > wanted["prod.attachments"] * 4 / 3
+    assert int(producer_config(SETTINGS, client_id="x")["message.max.bytes"]) >= wanted["prod.dead-letters"]
+
+
+def test_producers_are_idempotent_and_partition_as_faust_does() -> None:
+    config = producer_config(SETTINGS, client_id="bridge")
+    assert (config["acks"], config["enable.idempotence"], config["partitioner"]) == ("all", True, "murmur2_random")
+
+
+def test_readers_commit_nothing() -> None:
+    assert reader_config(SETTINGS, client_id="x")["enable.auto.commit"] is False
+
+
+def test_credentials_reach_the_clients_only_when_set() -> None:
+    plain = client_config(SETTINGS, client_id="x")
+    assert not [name for name in plain if name.startswith(("sasl", "ssl"))]
+    secured = replace(
+        SETTINGS,
+        kafka_security_protocol="SASL_SSL",
+        kafka_sasl_mechanism="PLAIN",
+        kafka_sasl_username="user",
+        kafka_sasl_password=Secret("password"),
+        kafka_ssl_ca_file=__file__,
+    )
+    assert client_config(secured, client_id="x") == {
+        "bootstrap.servers": "127.0.0.1:9092",
+        "client.id": "x",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "user",
+        "sasl.password": "password",
+        "ssl.ca.location": __file__,
+    }
