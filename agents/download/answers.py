@@ -30,15 +30,19 @@ def failure_of(answer: Answer, now: float) -> Failure | None:
     if status in TRANSIENT or status >= 500:  # noqa: PLR2004 - the 5xx family
         after = retry_after_seconds(answer.headers, now)
         return Retryable(Reason.SOURCE_UNAVAILABLE, f"the source answered {status}", after)
+    if status in (200, 203, 204):
+        return None if answer.body else Rejected(Reason.EMPTY, "the file is empty")
+    return _final(status, answer.body)
+
+
+def _final(status: int, body: bytes) -> Rejected:
     if status in GONE:
         return Rejected(Reason.SOURCE_GONE, f"the source answered {status}: the file is no longer there")
-    if _EXPIRED.search(answer.body):
+    if _EXPIRED.search(body):
         return Rejected(Reason.SOURCE_GONE, f"the source answered {status}: the address of the file has expired")
     if status in FORBIDDEN:
         return Rejected(Reason.SOURCE_GONE, f"the source answered {status}: the address does not give access any more")
-    if status not in (200, 203, 204):
-        return Rejected(Reason.SOURCE_REFUSED, f"the source answered {status}")
-    return None if answer.body else Rejected(Reason.EMPTY, "the file is empty")
+    return Rejected(Reason.SOURCE_REFUSED, f"the source answered {status}")
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:

@@ -46,6 +46,10 @@ def test_a_file_is_no_failure_and_an_empty_one_is() -> None:
     assert failure.reason is Reason.EMPTY
 
 
+def test_a_file_may_say_what_it_likes() -> None:
+    assert failure_of(answer(200, b"<Error><Code>ExpiredToken</Code></Error>"), NOW) is None
+
+
 @pytest.mark.parametrize("status", [400, 403])
 def test_an_expired_signature_is_told_from_a_refusal(status: int) -> None:
     failure = failure_of(answer(status, b"<Error><Code>ExpiredToken</Code></Error>"), NOW)
