@@ -9,7 +9,7 @@ from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
 from yarl import URL
 
-from agents.consumer import Transport
+from agents.consumer import FAUST_LOGGER, Transport
 from agents.lane import Lane, Record
 from agents.offsets import Offsets
 from agents.settings import WorkerSettings
@@ -30,6 +30,8 @@ RAW: dict[str, Any] = {
 class PreviewApp(faust.App):
     """A Faust app whose agents hand every record to a lane, and whose commits follow the lanes."""
 
+    logger = FAUST_LOGGER
+
     def __init__(self, *args: Any, drain_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offsets = Offsets()
@@ -49,8 +51,8 @@ class PreviewApp(faust.App):
     def on_assigned_call(self, callback: Callable[[Iterable[TP]], None]) -> None:
         """Call back with the partitions that this worker owns, whenever they were assigned anew."""
 
-        async def assigned(_: Any, tps: Iterable[TP], *__: Any, **___: Any) -> None:
-            callback(tps)
+        async def assigned(_: Any, /, *assigned: Any, **__: Any) -> None:
+            callback(*assigned)
 
         self.on_partitions_assigned.connect(assigned)
 

@@ -4,6 +4,7 @@ tests/losses reproduces each loss on the stock classes and shows that these do n
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from faust.types import TP
 
 from agents.offsets import Offsets
 
+FAUST_LOGGER = logging.getLogger("faust")
+"""For the services that extend Faust's: what they tell is of Faust's inner life."""
 FETCH_WAIT_SECONDS = 0.25
 """How long one fetch waits for records; a seek has to wait for the fetch before it."""
 
@@ -33,6 +36,8 @@ class Drainable(Protocol):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that talks to Kafka; a failed commit is repeated later instead of ending the process."""
 
+    logger = FAUST_LOGGER
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
         assigned = self.assignment()
@@ -51,6 +56,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """A consumer whose commits, seeks and rebalances lose nothing."""
 
+    logger = FAUST_LOGGER
     app: Any  # an app that is also Drainable; Faust's own type is AppT
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

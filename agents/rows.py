@@ -14,6 +14,7 @@ import faust
 import msgspec
 from faust.stores.memory import Store as MemoryStore
 
+from agents.consumer import FAUST_LOGGER
 from agents.sender import Send
 
 RowT = TypeVar("RowT")
@@ -36,6 +37,7 @@ class Observer(Protocol[ObservedT_contra]):
 class _Store(MemoryStore[bytes, bytes]):
     """Hands changelog records to `Rows`, raw: Faust's own store would decode them, and stop at a foreign one."""
 
+    logger = FAUST_LOGGER
     rows: "Rows[Any]"
 
     def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:  # noqa: ARG002
@@ -49,6 +51,7 @@ class _Store(MemoryStore[bytes, bytes]):
 
 
 class _Table(faust.Table[bytes, bytes]):
+    logger = FAUST_LOGGER
     rows: "Rows[Any]"
 
     def _new_store(self) -> _Store:

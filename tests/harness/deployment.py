@@ -69,14 +69,15 @@ class Deployment:
         self.bridge.start()
         self.bridge.wait_until(lambda: is_ready(self.bridge_port), READY_SECONDS)
 
-    def add_worker(self, *, wait: bool = True) -> Process:
-        """Start another worker, and wait until it is ready."""
+    def add_worker(self, *, wait: bool = True, **settings: str) -> Process:
+        """Start another worker, with settings of its own, and wait until it is ready."""
         number, port = len(self.workers), free_port()
         worker = self._process(
             f"worker-{number}",
             ["agents", "worker"],
             HEALTH_PORT=str(port),
             WORKER_DATA_DIR=str(self.folder / f"worker-{number}-data"),
+            **settings,
         )
         self.workers.append(worker)
         self.health_ports.append(port)
