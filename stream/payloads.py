@@ -113,7 +113,7 @@ class Conversation(Struct):
     participants: list[Participant] | None = None
 
 
-class Topic(Struct, rename="camel"):
+class NotificationTopic(Struct, rename="camel"):
     """What a notification event is about."""
 
     topic_name: str | None = None
@@ -122,7 +122,7 @@ class Topic(Struct, rename="camel"):
 class EventBridgeTopic(Struct):
     """What an EventBridge event is about."""
 
-    detail: Topic
+    detail: NotificationTopic
 
 
 class Notification(Struct, rename="camel"):

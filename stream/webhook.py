@@ -34,9 +34,9 @@ from stream.payloads import (
     Media,
     MessageOnly,
     Notification,
+    NotificationTopic,
     OpenFile,
     OpenMessage,
-    Topic,
     Tutorial,
     TutorialEvent,
 )
@@ -185,12 +185,12 @@ def _event_bridge(body: bytes) -> Sequence[Attachment] | Ignored:
 
 
 def _notification(body: bytes) -> Sequence[Attachment] | Ignored:
-    if not _is_messages_topic(_decode(Topic, body)):
+    if not _is_messages_topic(_decode(NotificationTopic, body)):
         return Ignored("other_topic")
     return _guest_files(_decode(Notification, body).event_body)
 
 
-def _is_messages_topic(topic: Topic) -> bool:
+def _is_messages_topic(topic: NotificationTopic) -> bool:
     return _MESSAGES_TOPIC.fullmatch(topic.topic_name or "") is not None
 
 

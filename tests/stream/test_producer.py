@@ -45,6 +45,24 @@ class Fatal:
         return True
 
 
+class Partly(Fatal):
+    """A producer whose second record is refused by the broker; which one Kafka refuses cannot be arranged."""
+
+    def __init__(self) -> None:
+        self._reports: list[Callable[[Any, Any], None]] = []
+        self._reported = 0
+
+    def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
+        _ = topic, value, key
+        self._reports.append(on_delivery)
+
+    def poll(self, timeout: float) -> int:
+        for report in self._reports[self._reported :]:
+            self._reported += 1
+            report(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE) if self._reported == 2 else None, None)
+        return super().poll(timeout)
+
+
 @asynccontextmanager
 async def started(
     client: KafkaProducer, *, queue_records: int = 10, ack_timeout_seconds: float = 10, on_fatal: Callable[[], None]
@@ -147,6 +165,15 @@ async def test_the_queue_of_librdkafka_may_be_the_first_to_be_full() -> None:
         async with asyncio.timeout(5):
             while producer.unsent:  # noqa: ASYNC110 - librdkafka's thread sets no event
                 await asyncio.sleep(0.01)
+
+
+async def test_one_record_that_is_not_acknowledged_refuses_its_whole_request_and_no_other() -> None:
+    async with started(Partly(), on_fatal=nothing_fatal) as producer:
+        refused, sent = await asyncio.gather(
+            refusal(producer, attachment(1), attachment(2), attachment(3)), producer.send([attachment(4)])
+        )
+        assert (refused.reason, sent) == (Reason.KAFKA_UNAVAILABLE, None)
+        assert producer.unsent == []
 
 
 async def test_closing_tells_what_could_not_be_sent() -> None:
