@@ -144,6 +144,9 @@ class Forkserver:
         """Execute the forkserver unless it runs; does not wait until it has loaded its codecs."""
         if self._socket is not None:
             return
+        if self._process is not None:  # it died: bury it before the next one
+            self._process.kill()
+            self._process.wait()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-s", "-m", "agents.rendering.forkserver", str(theirs.fileno())]

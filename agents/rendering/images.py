@@ -75,16 +75,17 @@ def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bo
     with _opened(payload, file_type) as image:
         stored_px = image.size
         budget.check(file_type, stored_px, _frames(image, payload, file_type, limits), limits)
-        source_width, source_height = displayed_size(stored_px, orientation_of(image))
+        # Pillow turns TIFFs upright by itself: the size when it opens them, the pixels when it loads them.
+        turned = 1 if file_type is FileType.TIFF else orientation_of(image)
+        source_width, source_height = displayed_size(stored_px, turned)
         profile = image.info.get("icc_profile")
         engine = _prepare(image, file_type, limits)
         image.load()
-        orientation = orientation_of(image)  # again: Pillow turns TIFFs upright while it loads them
         small = shrunk(colour.resizable(image), limits.max_edge_px, _gap(file_type))
     if partial:
         _check_usable(small)
     return Picture(
-        image=upright(colour.to_srgb(small, profile), orientation),
+        image=upright(colour.to_srgb(small, profile), turned),
         source_width=source_width,
         source_height=source_height,
         engine=engine,

@@ -98,9 +98,9 @@ def animated_gif() -> bytes:
 
 
 def heic() -> bytes:
-    """A photo as a phone stores it."""
+    """A photo as a phone stores it, with a small one embedded."""
     buffer = BytesIO()
-    pillow_heif.from_pillow(photo((960, 720))).save(buffer, quality=60)
+    pillow_heif.from_pillow(photo((1280, 960))).save(buffer, quality=60, thumbnails=[320])
     return buffer.getvalue()
 
 
