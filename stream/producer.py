@@ -27,7 +27,6 @@ RETRY_AFTER_SECONDS: Final = 5.0  # Genesys tries again 5 s after a 5xx
 POLL_SECONDS: Final = 0.1
 QUEUE_KIBIBYTES: Final = 262_144
 RECONNECT_MS: Final = 1_000  # librdkafka's own 10 s would refuse webhooks long after Kafka is back
-SHOWN_EVENT_IDS: Final = 100
 
 
 class KafkaProducer(Protocol):
