@@ -1,0 +1,78 @@
+"""The worker's own app, consumer and lanes, with the jobs of a loss test in place of the product's."""
+
+import asyncio
+import signal
+from typing import Any
+
+from agents.app import ConsumerFlow, PreviewApp, create_app
+from agents.consumer import Consumer, Transport
+from agents.lane import Job, Lane, LaneLimits
+from agents.settings import WorkerSettings
+from stream.settings import Secret
+from tests.losses.plans import Crash, Plan, SlowSeek, Style
+
+STOP_SECONDS = 20.0
+
+
+class OurWorker:
+    """Runs the app as agents/worker.py does: a job that raises, or SIGTERM, stops it in order."""
+
+    def __init__(self, plan: Plan, job: Job, slow_seek: SlowSeek) -> None:
+        self._stop = asyncio.Event()
+        self._crash: BaseException | None = None
+        self.app = our_app(plan, job, slow_seek, self._crashed)
+
+    async def run(self) -> int:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
+        self.app.finalize()
+        await self.app.start()
+        await self._stop.wait()
+        async with asyncio.timeout(STOP_SECONDS):
+            await self.app.stop()
+        return 1 if self._crash else 0
+
+    async def _crashed(self, error: BaseException) -> None:
+        self._crash = error
+        self._stop.set()
+
+
+def our_app(plan: Plan, job: Job, slow_seek: SlowSeek, crash: Crash) -> PreviewApp:
+    app = create_app(settings_of(plan))
+    app.transport = transport_of(app, plan.seek_seconds, slow_seek)
+    if plan.style is Style.TABLE:
+        app.Table("counts", partitions=plan.partitions)
+    flow = ConsumerFlow(app)
+    for name in plan.topics:
+        limits = LaneLimits(concurrency=8)
+        app.add_agent(name, Lane(job, limits=limits, offsets=app.offsets, flow=flow, crash=crash))
+    return app
+
+
+def settings_of(plan: Plan) -> WorkerSettings:
+    return WorkerSettings(
+        kafka_bootstrap_servers=plan.bootstrap_servers,
+        topic_partitions=plan.partitions,
+        worker_group=plan.group,
+        worker_data_dir=plan.data_dir,
+        worker_session_timeout_seconds=6.0,
+        worker_heartbeat_seconds=0.3,
+        worker_commit_interval_seconds=0.3,
+        worker_drain_seconds=1.0,
+        genesys_client_id="not used",
+        genesys_client_secret=Secret("not used"),
+        object_key_secret=Secret("not used, but long enough"),
+    )
+
+
+def transport_of(app: PreviewApp, seek_seconds: float, slow_seek: SlowSeek) -> Transport:
+    class SlowConsumer(Consumer):
+        async def seek_to_committed(self) -> Any:
+            await slow_seek(seek_seconds)
+            committed = await super().seek_to_committed()
+            await slow_seek(seek_seconds)
+            return committed
+
+    class SlowTransport(Transport):
+        Consumer = SlowConsumer
+
+    return SlowTransport(app.conf.broker_consumer, app)

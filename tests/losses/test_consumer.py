@@ -1,0 +1,152 @@
+"""Losses that sit in one method of Faust's consumer or producer, on the stock classes and on ours; no broker."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types.enums import ProcessingGuarantee
+
+from agents.app import ConsumerFlow
+from tests.losses.consumers import PARTITION, Subject
+from tests.losses.lives import DEADLINE_SECONDS, MENDED
+from tests.losses.plans import Kind
+
+
+@pytest.mark.parametrize(
+    ("committed", "running", "finished"),
+    [
+        pytest.param(10, [10], [11], id="the next one runs"),
+        pytest.param(None, [0, 1, 2, 3, 4], [5], id="a fresh group"),
+        pytest.param(0, [0], [1], id="nothing committed but 0"),
+    ],
+)
+async def test_a_commit_stays_before_a_running_record(
+    kind: Kind, committed: int | None, running: list[int], finished: list[int]
+) -> None:
+    subject = Subject(kind, committed=committed)
+    subject.take(*running, *finished)
+    subject.finish(*finished)
+    offset = subject.consumer._new_offset(PARTITION)
+    if kind is Kind.STOCK:
+        assert offset == finished[-1] + 1, MENDED
+    else:
+        assert offset == running[0]
+
+
+async def test_a_record_behind_a_transaction_marker_is_not_taken_for_a_gap(kind: Kind) -> None:
+    subject = Subject(kind, committed=10)
+    subject.take(10, 12, 13)
+    await subject.consumer._add_gap(PARTITION, 11, 12)  # as its drain loop does on reading 12 after 10
+    subject.finish(10, 13)
+    offset = subject.consumer._new_offset(PARTITION)
+    if kind is Kind.STOCK:
+        assert offset == 14, MENDED
+    else:
+        assert offset == 12
+
+
+async def test_a_rebalance_commits_what_was_done_before_it(kind: Kind) -> None:
+    subject = Subject(kind, committed=0)
+    subject.take(*range(5))
+    subject.finish(*range(5))
+    await subject.consumer.on_partitions_revoked({PARTITION})
+    if kind is Kind.STOCK:
+        assert subject.thread.commits == [], MENDED
+    else:
+        assert subject.thread.commits == [{PARTITION: 5}]
+
+
+async def test_a_commit_that_failed_is_tried_again(kind: Kind) -> None:
+    subject = Subject(kind, committed=0)
+    subject.take(*range(5))
+    subject.finish(*range(5))
+    subject.thread.commits_succeed = False
+    await subject.consumer.commit()
+    subject.thread.commits_succeed = True
+    await subject.consumer.commit()
+    if kind is Kind.STOCK:
+        assert subject.thread.commits == [], MENDED
+    else:
+        assert subject.thread.commits == [{PARTITION: 5}]
+
+
+@pytest.mark.parametrize("committed", [None, 0])
+async def test_a_seek_goes_to_the_beginning_where_nothing_is_committed(kind: Kind, committed: int | None) -> None:
+    subject = Subject(kind, committed=committed, end=50, position=40)
+    await subject.consumer.perform_seek()
+    if kind is Kind.STOCK:
+        assert subject.thread.position == 40, MENDED
+    else:
+        assert subject.thread.position == 0
+
+
+async def test_records_read_during_a_seek_are_delivered_after_it(kind: Kind) -> None:
+    subject = Subject(kind, committed=10, end=100, position=10)
+
+    async def keep_reading() -> None:
+        for _ in range(50):  # turns of the loop, in which the drain loop may fetch
+            await asyncio.sleep(0)
+
+    subject.thread.during_seek = keep_reading
+    draining = asyncio.create_task(subject.consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())))
+    await keep_reading()
+    subject.consumer.resume_flow()
+    await subject.consumer.perform_seek()
+    subject.delivered.clear()  # Faust's flow control empties the agents' queues here
+    subject.delivered_last.clear()
+    subject.consumer.resume_flow()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await subject.delivered_last.wait()
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    if kind is Kind.STOCK:
+        assert not set(range(10, 100)) <= set(subject.delivered), MENDED
+    else:
+        assert subject.delivered == list(range(10, 100))
+
+
+async def test_pausing_a_partition_keeps_the_records_that_are_fetched(kind: Kind) -> None:
+    subject = Subject(kind, end=20)
+    seen = []
+    async for _, message in subject.consumer.getmany(timeout=1.0):
+        seen.append(message.offset)
+        if kind is Kind.STOCK:
+            subject.consumer.pause_partitions({PARTITION})
+        else:
+            ConsumerFlow(subject.app).pause(PARTITION)
+    assert subject.thread.position == 10
+    if kind is Kind.STOCK:
+        assert seen == [0], MENDED
+    else:
+        assert seen == list(range(10))
+
+
+class FailingTransaction:
+    async def begin_transaction(self) -> None:
+        raise RuntimeError("not begun")
+
+    async def commit_transaction(self) -> None:
+        raise RuntimeError("not committed")
+
+    async def abort_transaction(self) -> None:
+        raise RuntimeError("not aborted")
+
+
+@pytest.mark.parametrize("step", ["begin_transaction", "commit_transaction", "abort_transaction"])
+async def test_stock_transactions_swallow_their_errors(step: str) -> None:
+    app = Subject(Kind.STOCK).app
+    producer: Any = app.transport.create_producer()
+    producer._transaction_producers["an id"] = FailingTransaction()
+    producer._trn_locks["an id"] = asyncio.Lock()
+    producer._ensure_producer = lambda: None
+    try:
+        await getattr(producer, step)("an id")
+    except RuntimeError:
+        pytest.fail(MENDED)
+
+
+async def test_our_app_does_not_use_transactions() -> None:
+    app = Subject(Kind.OURS).app
+    assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+    assert not app.in_transaction
