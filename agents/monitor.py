@@ -8,7 +8,7 @@ from faust.types import TP
 
 from agents.app import PreviewApp
 from agents.due import DueIndex
-from agents.genesys import RateShare
+from agents.genesys import Genesys, RateShare
 from agents.lane import Lane
 from stream.failures import Reason
 from stream.health import Health
@@ -36,6 +36,7 @@ class Monitor:
         lanes: Mapping[str, Lane],
         index: DueIndex,
         rate: RateShare,
+        genesys: Genesys,
         *,
         topics: Topics,
         metrics: Metrics,
@@ -45,6 +46,7 @@ class Monitor:
         self._lanes = lanes
         self._index = index
         self._rate = rate
+        self._genesys = genesys
         self._topics = topics
         self._metrics = metrics
         self._health = health
@@ -52,9 +54,7 @@ class Monitor:
     def on_assigned(self, assigned: Iterable[TP]) -> None:
         """Take the share of the budget that the owned partitions of [previews] stand for."""
         owned = sum(tp.topic == self._topics.previews for tp in assigned)
-        share = owned / self._app.conf.topic_partitions
-        self._rate.set_share(share)
-        self._metrics.rate_share_fraction.set(share)
+        self._rate.set_share(owned / self._app.conf.topic_partitions)
 
     async def beats(self) -> AsyncIterator[BaseException | None]:
         """Update everything twice a second, and yield what Faust crashed with, if it did."""
@@ -62,10 +62,16 @@ class Monitor:
             self._health.beat()
             self._tell_lanes()
             self._metrics.due_rows.set(len(self._index))
+            self._tell_genesys()
             if self._app.started:
                 self._tell_assignment()
             yield self._app.crash_reason if self._app.crashed else None
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell_genesys(self) -> None:
+        self._metrics.rate_share_tokens.set(self._rate.available)
+        self._metrics.rate_share_fraction.set(self._rate.share)
+        self._metrics.breaker_state.state(self._genesys.circuit.value)
 
     def _tell_assignment(self) -> None:
         if self._app.rebalancing or not self._app.tables.actives_ready:

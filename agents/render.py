@@ -63,15 +63,18 @@ class RenderAgent:
 
     async def run(self, task: Task[Attachment]) -> None:
         """Bring one attachment to [previews]."""
-        attachment, progress = task.message, task.progress
+        progress = task.progress
         with progress.at(Stage.DOWNLOAD):
+            attachment, *others = await self._source.files(task.message)
+            for other in others:
+                await self._announce(other)
             download = await self._source.fetch(attachment)
         with progress.at(Stage.RENDER):
             rendition = await self._render(attachment, download.data)
         with progress.at(Stage.STORE):
             key = object_key(self._key_secret, attachment, download.sha256, self._render_version)
             expires_at = self._clock() + self._ttl_seconds
-            await self._remember_to_expire(task, key, expires_at)
+            await self._remember_to_expire(attachment, task.record.partition, key, expires_at)
             await self._store.put(key, rendition.webp, content_type=CONTENT_TYPE, expires_at=expires_at)
         preview = Preview(
             attachment=attachment,
@@ -90,8 +93,12 @@ class RenderAgent:
             raise Rejected(Reason(answer.verdict.value), answer.reason)
         return answer
 
-    async def _remember_to_expire(self, task: Task[Attachment], key: str, expires_at: float) -> None:
-        attachment = task.message
+    async def _announce(self, attachment: Attachment) -> None:
+        """Give another file of a message that named several an event of its own."""
+        key = attachment.conversation_id.encode()
+        await self._send(self._topics.attachments, key=key, value=encode(attachment))
+
+    async def _remember_to_expire(self, attachment: Attachment, partition: int, key: str, expires_at: float) -> None:
         command = Expire(
             event_id=attachment.event_id,
             conversation_id=attachment.conversation_id,
@@ -104,7 +111,7 @@ class RenderAgent:
             key=attachment.conversation_id.encode(),
             value=encode(command),
         )
-        await self._due.put(task.record.partition, expiry_row(key), row)
+        await self._due.put(partition, expiry_row(key), row)
 
     async def _hand_on(self, task: Task[Attachment], preview: Preview) -> None:
         attachment = preview.attachment

@@ -1,11 +1,15 @@
 """Where a file's bytes come from: the event's own address, Genesys's download hop, or a fresh address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from agents.download import Download
+from agents.genesys import Media
 from stream.failures import Held, Postponed, Reason, Rejected
-from stream.messages import Attachment
+from stream.messages import Attachment, event_id
 
 
 class Fetch(Protocol):
@@ -27,6 +31,9 @@ class Addresses(Protocol):
     async def fresh_address(self, attachment: Attachment) -> str | None:
         """Ask the message for its file again."""
 
+    async def media(self, conversation_id: str, message_id: str) -> tuple[Media, ...]:
+        """Return the files of a message, always in the same order."""
+
 
 class Source:
     """Fetches the file of an attachment."""
@@ -36,6 +43,24 @@ class Source:
         self._addresses = addresses
         self._clock = clock
 
+    async def files(self, attachment: Attachment) -> tuple[Attachment, ...]:
+        """Return the attachments that an event stands for: itself, or where it names only a message each of its files.
+
+        The first keeps the event id. Ids of the others are computed, so a redelivery gives the same ones.
+
+        Raises:
+            Rejected: The message has no file.
+            Postponed: Genesys told us to wait.
+        """
+        if attachment.attachment_url or attachment.attachment_id or attachment.message_id is None:
+            return (attachment,)
+        with self._postponing():
+            media = await self._addresses.media(attachment.conversation_id, attachment.message_id)
+        if not media:
+            raise Rejected(Reason.SOURCE_GONE, "the message names no file")
+        files = [_of_media(attachment, each) for each in media]
+        return files[0], *(replace(each, event_id=event_id(replace(each, event_id=""))) for each in files[1:])
+
     async def fetch(self, attachment: Attachment) -> Download:
         """Return the file, asked for again through the API when its own address has expired.
 
@@ -44,8 +69,13 @@ class Source:
             Retryable: It may be had later.
             Postponed: Genesys told us to wait; other attachments need not.
         """
-        try:
+        with self._postponing():
             return await self._by_event(attachment)
+
+    @contextmanager
+    def _postponing(self) -> Iterator[None]:
+        try:
+            yield
         except Held as held:
             raise Postponed(held.reason, held.message, self._clock() + held.for_seconds) from held
 
@@ -69,3 +99,13 @@ class Source:
         if self._addresses.is_api_address(url):
             url = await self._addresses.download_address(url)
         return await self._fetch.fetch(url, sha256=sha256)
+
+
+def _of_media(attachment: Attachment, media: Media) -> Attachment:
+    return replace(
+        attachment,
+        attachment_id=media.id or None,
+        file_name=media.file_name or attachment.file_name,
+        mime_type=media.mime_type or attachment.mime_type,
+        size_bytes=media.size_bytes,
+    )

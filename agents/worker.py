@@ -76,7 +76,14 @@ class Worker:
         self._pool = RenderPool(_limits(settings), children=settings.render_children)
         self._lanes = self._add_lanes()
         self._monitor = Monitor(
-            self._app, self._lanes, index, self._rate, topics=self._topics, metrics=self.metrics, health=self.health
+            self._app,
+            self._lanes,
+            index,
+            self._rate,
+            self._genesys,
+            topics=self._topics,
+            metrics=self.metrics,
+            health=self.health,
         )
         self._app.timer(settings.timer_interval_seconds)(self._sweep_due)
         self._app.on_assigned_call(self._monitor.on_assigned)

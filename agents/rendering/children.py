@@ -24,6 +24,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 FORK_SECONDS: Final = 30.0
 GOODBYE_SECONDS: Final = 5.0
 READ_BYTES: Final = 1_048_576
+# Pages that stay from file to file: fresh ones cost four times as much as the copy (1.2 against 0.25 ms for 3 MB).
+KEPT_PAYLOAD_BYTES: Final = 4_194_304
 
 
 class ForkserverGone(Exception):  # noqa: N818 - a state, like the tree in failures.py
@@ -82,7 +84,8 @@ class Child:
             return await self._answer
         finally:
             self._answer = None
-            os.ftruncate(self._payload, 0)
+            if len(data) > KEPT_PAYLOAD_BYTES:
+                os.ftruncate(self._payload, KEPT_PAYLOAD_BYTES)
             self.jobs_done += 1
 
     def close(self) -> None:

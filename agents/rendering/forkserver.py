@@ -34,7 +34,8 @@ class Server:
     def run(self) -> None:
         """Serve until the parent closes its end."""
         child.prctl(PR_SET_CHILD_SUBREAPER, 1)  # grandchildren left behind are ours to reap, not process 1's
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+        for asked_to_end in (signal.SIGINT, signal.SIGTERM):  # the parent's to handle: it drains first, then hangs up
+            signal.signal(asked_to_end, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         self._selector.register(self._parent, selectors.EVENT_READ)

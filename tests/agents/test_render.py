@@ -3,6 +3,7 @@ import hashlib
 import pytest
 
 from agents.download import Download
+from agents.genesys import Media
 from agents.lifecycle import LifecycleAgent
 from agents.render import RenderAgent, expiry_row
 from agents.rendering.verdicts import Answer, Refusal, Rendition, Verdict
@@ -62,6 +63,13 @@ class Api:
     def __init__(self) -> None:
         self.fresh: str | None = None
         self.failure: Failure | None = None
+        self.files: tuple[Media, ...] = ()
+
+    async def media(self, conversation_id: str, message_id: str) -> tuple[Media, ...]:
+        del conversation_id, message_id
+        if self.failure is not None:
+            raise self.failure
+        return self.files
 
     def is_api_address(self, url: str) -> bool:
         return url.startswith("https://api.example/")
@@ -209,8 +217,31 @@ async def test_an_attachment_known_by_its_message_alone_is_fetched() -> None:
     bench = Bench()
     bench.web.answers = {"https://files.example/fresh": b"bytes"}
     bench.api.fresh = "https://files.example/fresh"
+    bench.api.files = (Media(id="f1", file_name="named-by-genesys.png"),)
     await bench.deliver(attachment(attachment_url="", message_id="m1"))
-    assert len(bench.world.to("previews")) == 1
+    (record,) = bench.world.to("previews")
+    assert decode_preview(record.value or b"").attachment.file_name == "named-by-genesys.png"
+
+
+async def test_further_files_of_a_message_become_events_of_their_own_with_ids_that_stay() -> None:
+    bench = Bench()
+    bench.web.answers = {"https://files.example/fresh": b"bytes"}
+    bench.api.fresh = "https://files.example/fresh"
+    bench.api.files = (Media(id="f1", file_name="a.png"), Media(id="f2", file_name="b.png"), Media(id="f3"))
+    for _ in range(2):
+        await bench.deliver(attachment(attachment_url="", message_id="m1"))
+    (first, *_) = bench.world.to("previews")
+    assert decode_preview(first.value or b"").attachment.event_id == "e1"
+    announced = [decode_attachment(record.value or b"") for record in bench.world.to("attachments")]
+    assert [each.attachment_id for each in announced] == ["f2", "f3", "f2", "f3"]
+    assert len({each.event_id for each in announced} | {"e1"}) == 3
+
+
+async def test_a_message_without_files_is_rejected_as_gone() -> None:
+    bench = Bench()
+    await bench.deliver(attachment(attachment_url="", message_id="m1"))
+    (outcome,) = bench.world.outcomes()
+    assert outcome.verdict == "source_gone"
 
 
 async def test_a_genesys_hold_in_the_hop_postpones_this_record_and_not_the_lane() -> None:

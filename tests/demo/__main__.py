@@ -25,7 +25,8 @@ from tests.demo.table import table
 from tests.harness.deployment import ROOT, Deployment, get
 from tests.harness.files import SAMPLES
 from tests.harness.files_server import FilesServer
-from tests.harness.judge import GenesysSimulator
+from tests.harness.genesys.server import GenesysServer
+from tests.harness.judge import said_twice
 from tests.harness.kafka import EmbeddedKafka
 from tests.harness.ledger import Ledger
 from tests.harness.s3 import EmbeddedS3
@@ -43,7 +44,7 @@ class Demo:
 
     product: Deployment
     files: FilesServer
-    genesys: GenesysSimulator
+    genesys: GenesysServer
     ledger: Ledger
     sent: dict[str, str] = field(default_factory=dict)
     """Event id → file name."""
@@ -88,7 +89,7 @@ def running(folder: Path) -> Iterator[Demo]:
     with ExitStack() as stack:
         kafka = stack.enter_context(EmbeddedKafka(_folder(folder, "kafka")))
         s3 = stack.enter_context(EmbeddedS3(_folder(folder, "s3")))
-        genesys = stack.enter_context(GenesysSimulator(_folder(folder, "genesys")))
+        genesys = stack.enter_context(GenesysServer(_folder(folder, "genesys")))
         files = stack.enter_context(FilesServer())
         settings = {
             "RETRY_BASE_SECONDS": "0.5",
@@ -102,7 +103,7 @@ def running(folder: Path) -> Iterator[Demo]:
                 _folder(folder, "product"),
                 bootstrap_servers=kafka.bootstrap_servers,
                 s3=s3,
-                genesys_url=genesys.url,
+                genesys_url=genesys.base_url,
                 settings=settings,
             )
         )
@@ -179,7 +180,7 @@ def count(demo: Demo, started: float) -> dict[str, Any]:
         "dead_lettered": len({letter.origin for letter in ledger.dead_letters}),
         "expired": len({entry.event_id for entry in ledger.lifecycle if entry.state == "expired"}),
         "lost": len(demo.sent.keys() - ledger.ended()),
-        "duplicates": demo.genesys.said_twice(),
+        "duplicates": said_twice(demo.genesys.control),
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -189,7 +190,7 @@ def keep(demo: Demo) -> None:
     product = demo.product
     say(f"bridge     {product.webhook_url}")
     say(f"worker     http://127.0.0.1:{product.health_ports[-1]}/metrics")
-    say(f"Genesys    {demo.genesys.url}/_sim/conversations")
+    say(f"Genesys    {demo.genesys.base_url}/_sim/conversations")
     say(f"Kafka      {product.kafka_settings.kafka_bootstrap_servers}")
     say("Ctrl-C ends all of it.")
     signal.pause()

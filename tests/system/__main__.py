@@ -22,7 +22,9 @@ from stream.kafka import client_config
 from stream.topics import Topics
 from tests.harness.deployment import Deployment
 from tests.harness.files_server import FilesServer
-from tests.harness.judge import GenesysSimulator
+from tests.harness.genesys.server import GenesysServer
+from tests.harness.genesys.settings import SimulatorSettings
+from tests.harness.judge import said_twice
 from tests.harness.kafka import RealKafka
 from tests.harness.ledger import Ledger
 from tests.harness.pictures import picture
@@ -50,7 +52,7 @@ class Parts:
     """Everything that runs."""
 
     product: Deployment
-    genesys: GenesysSimulator
+    genesys: GenesysServer
     files: FilesServer
     ledger: Ledger
 
@@ -67,8 +69,8 @@ def running(folder: Path, plan: Plan) -> Iterator[Parts]:
         say("starting Apache Kafka, MinIO and the Genesys simulator")
         kafka = stack.enter_context(RealKafka(_folder(folder, "kafka")))
         s3 = stack.enter_context(Minio(_folder(folder, "s3")))
-        limit = {"callsPerMinute": plan.calls_per_minute, "seed": plan.seed}
-        genesys = stack.enter_context(GenesysSimulator(_folder(folder, "genesys"), limit))
+        limit = SimulatorSettings(calls_per_minute=plan.calls_per_minute, seed=plan.seed)
+        genesys = stack.enter_context(GenesysServer(_folder(folder, "genesys"), limit))
         files = stack.enter_context(FilesServer())
         settings = {
             "GENESYS_CALLS_PER_MINUTE": str(plan.calls_per_minute),
@@ -80,7 +82,7 @@ def running(folder: Path, plan: Plan) -> Iterator[Parts]:
                 _folder(folder, "product"),
                 bootstrap_servers=kafka.bootstrap_servers,
                 s3=s3,
-                genesys_url=genesys.url,
+                genesys_url=genesys.base_url,
                 settings=settings,
             )
         )
@@ -171,7 +173,7 @@ def run(plan: Plan, folder: Path) -> dict[str, int]:
         say(f"{len(accepted)} accepted")
         wait(lambda: accepted <= ledger.ended(), OUTCOME_SECONDS, lambda: f"{len(ledger.ended())} outcomes")
         wait(lambda: all_is_committed(parts), QUIET_SECONDS, lambda: "waiting for the last commits")
-        counters = parts.genesys.counters()
+        counters = parts.genesys.control.counters()
         say(f"Genesys: {counters['statuses']}, {counters['messages']} messages")
         say(f"outcomes with copies: {len(ledger.outcomes)}, dead letters: {len(ledger.dead_letters)}")
         outcomes = {outcome.event_id for outcome in ledger.outcomes} & accepted
@@ -179,7 +181,7 @@ def run(plan: Plan, folder: Path) -> dict[str, int]:
             "accepted": len(accepted),
             "outcomes": len(outcomes),
             "lost": len(accepted - ledger.ended()),
-            "duplicates": parts.genesys.said_twice(),
+            "duplicates": said_twice(parts.genesys.control),
         }
 
 

@@ -145,6 +145,17 @@ async def test_the_forkserver_is_started_again_when_it_dies() -> None:
         assert (await ask(pool, PHOTO)).verdict is Verdict.RENDERED
 
 
+async def test_a_signal_for_the_whole_group_leaves_the_ending_to_the_parent() -> None:
+    async with running_pool() as pool:
+        await ask(pool, PHOTO)
+        before = children_of(forkserver_of(pool))
+        for pid in (forkserver_of(pool), *before):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGINT)
+        assert (await ask(pool, PHOTO)).verdict is Verdict.RENDERED
+        assert children_of(forkserver_of(pool)) == before
+
+
 async def test_an_engine_that_does_not_load_is_our_trouble_and_retryable() -> None:
     async with running_pool(engine_module="tests.agents.rendering.no_such_engine") as pool:
         with pytest.raises(Retryable):
