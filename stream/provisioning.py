@@ -111,18 +111,20 @@ class Cluster:
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         if not names:
             return {}
+        while True:
+            try:
+                return self._described(names)
+            except KafkaException as error:  # a broker that has not heard of a new topic yet, or one that went away
+                self._within_deadline(error)
+                self._admin.poll(POLL_SECONDS)
+
+    def _described(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         answers = self._admin.describe_configs(asked, request_timeout=CALL_SECONDS * 2)
-        try:
-            return {
-                resource.name: {key: str(entry.value) for key, entry in future.result().items()}
-                for resource, future in answers.items()
-            }
-        except KafkaException as error:
-            detail = error.args[0].str()
-            raise KafkaUnreachableError(
-                f"Kafka at {self._servers} does not tell how topics are set: {detail}"
-            ) from error
+        return {
+            resource.name: {key: str(entry.value) for key, entry in future.result().items()}
+            for resource, future in answers.items()
+        }
 
     def _metadata(self) -> ClusterMetadata:
         while True:

@@ -12,7 +12,6 @@ from stream.kafka import KafkaUnreachableError, reader_config
 from stream.messages import Origin
 from stream.settings import KafkaSettings
 
-BATCH_RECORDS: Final = 500
 POLL_SECONDS: Final = 0.5
 
 
@@ -46,14 +45,14 @@ def records(
     }
     consumer = Consumer(config)
     try:
-        open_ends = _assign(consumer, topic, wait_seconds)
+        open_ends = _assign(consumer, topic, wait_seconds, clock)
         read_at = clock()
         while open_ends:
-            batch = consumer.consume(BATCH_RECORDS, timeout=POLL_SECONDS)
-            read_at = clock() if batch else read_at
-            for message in batch:
+            message = consumer.poll(POLL_SECONDS)
+            if message is not None:
+                read_at = clock()
                 yield from _within(message, open_ends, errors)
-            if clock() - read_at > wait_seconds:
+            elif clock() - read_at > wait_seconds:
                 raise _unreachable(settings, wait_seconds, errors)
     except KafkaException as error:
         raise _unreachable(settings, wait_seconds, [*errors, error.args[0].str()]) from error
@@ -61,17 +60,30 @@ def records(
         consumer.close()
 
 
-def _assign(consumer: Consumer, topic: str, wait_seconds: float) -> dict[int, int]:
+def _assign(consumer: Consumer, topic: str, wait_seconds: float, clock: Callable[[], float]) -> dict[int, int]:
     metadata = consumer.list_topics(topic, timeout=wait_seconds).topics[topic]
     if metadata.error is not None:
         if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise UnknownTopicError(f"topic {topic} does not exist; `python -m stream topics` creates it")
         raise KafkaException(metadata.error)
-    places = [TopicPartition(topic, partition) for partition in metadata.partitions]
-    marks = [(place, consumer.get_watermark_offsets(place, timeout=wait_seconds)) for place in places]
-    filled = [(place.partition, low, high) for place, (low, high) in marks if high > low]
-    consumer.assign([TopicPartition(topic, partition, low) for partition, low, _ in filled])
-    return {partition: high for partition, _, high in filled}
+    deadline = clock() + wait_seconds
+    marks = {partition: _marks(consumer, topic, partition, deadline, clock) for partition in metadata.partitions}
+    filled = {partition: (low, high) for partition, (low, high) in marks.items() if high > low}
+    consumer.assign([TopicPartition(topic, partition, low) for partition, (low, _) in filled.items()])
+    return {partition: high for partition, (_, high) in filled.items()}
+
+
+def _marks(
+    consumer: Consumer, topic: str, partition: int, deadline: float, clock: Callable[[], float]
+) -> tuple[int, int]:
+    while True:
+        left = max(POLL_SECONDS, deadline - clock())
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=left)
+        except KafkaException:  # a partition whose leader is just being chosen, as after its topic was created
+            if clock() >= deadline:
+                raise
+            consumer.poll(POLL_SECONDS)
 
 
 def _within(message: Message, open_ends: dict[int, int], errors: list[str]) -> Iterator[StoredRecord]:

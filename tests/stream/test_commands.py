@@ -1,0 +1,107 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stream.__main__ import main
+from stream.schemas import schemas
+
+ROOT = Path(__file__).parents[2]
+COMMANDS: tuple[list[str], ...] = (
+    [],
+    ["bridge"],
+    ["topics"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "show"],
+    ["dead-letters", "replay"],
+    ["schemas"],
+    ["settings"],
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("KAFKA_", "TOPIC_", "WORKER_"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m stream {' '.join(command)}".strip())
+
+
+@pytest.mark.parametrize("command", [["bridge"], ["topics"], ["dead-letters", "list"], ["settings"]], ids=" ".join)
+def test_a_wrong_setting_ends_every_command_with_one_line_and_code_2(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOPIC_PARTITIONS", "none")
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("TOPIC_PARTITIONS='none' is wrong: a whole number from 1 to 1024")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "--reason", "bad_luck"],
+        ["list", "--stage", "nowhere"],
+        ["list", "--since", "yesterday"],
+        ["show"],
+        ["eat"],
+    ],
+)
+def test_wrong_arguments_end_with_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dead-letters", *arguments])
+    assert ended.value.code == 2
+    assert "<Reason" not in capsys.readouterr().err
+
+
+def test_a_replay_of_nothing_in_particular_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", "replay"]) == 1
+    assert capsys.readouterr().err == "say which: an event id, a position, a filter, or --all\n"
+
+
+def test_schemas_are_written_into_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schemas", "--out", "schemas"]) == 0
+    assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(schemas())
+    assert len(capsys.readouterr().out.splitlines()) == len(schemas())
+
+
+def test_settings_in_force_are_told_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", "hidden")
+    assert main(["settings"]) == 0
+    told = capsys.readouterr().out
+    assert "WEBHOOK_SECRET=***" in told.splitlines()
+    assert "hidden" not in told
+    assert main(["settings", "--example"]) == 0
+    assert "# TOPIC_PARTITIONS=4" in capsys.readouterr().out.splitlines()
+
+
+def test_a_kafka_that_is_not_there_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert main(["topics", "--wait-seconds", "0.5"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("Kafka at 127.0.0.1:1 gave no answer in 0.5 s: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    command = f'"{sys.executable}" -m stream settings --example | head -n 1'
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("# Copy to .env")
