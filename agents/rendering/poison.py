@@ -9,8 +9,8 @@ from agents.rendering.verdicts import Refusal
 class PoisonMemory:
     """The last refusals by content; the least recently met is forgotten first.
 
-    Hashing a file takes as long as copying it to a child, so a file is hashed only when a refused one had
-    exactly its length, or when the caller already knows the digest.
+    Hashing a file costs the parent more than handing it to a child, so it is done only when a refused one had
+    exactly its length and the caller does not know the digest.
     """
 
     def __init__(self, most: int) -> None:
