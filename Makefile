@@ -43,8 +43,9 @@ format: setup ## Format and mend what ruff can mend
 lock: ## Resolve requirements/*.txt anew
 	@$(TOOLS) lock
 
-schemas: setup ## Write the messages' JSON Schemas into docs/
+schemas: setup ## Write what is generated: the messages' JSON Schemas, the page of settings, .env.example
 	@$(BIN)/python -m stream schemas
+	@$(BIN)/python -m agents.settings_page
 
 clean: ## Remove what make made in this checkout (the cache stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out dist

@@ -10,6 +10,7 @@ from faust.types.enums import ProcessingGuarantee
 from yarl import URL
 
 from agents.consumer import FAUST_LOGGER, Transport
+from agents.credentials import broker_credentials
 from agents.lane import Lane, Record
 from agents.offsets import Offsets
 from agents.settings import WorkerSettings
@@ -56,6 +57,15 @@ class PreviewApp(faust.App):
 
         self.on_partitions_assigned.connect(assigned)
 
+    def position(self, tp: TP) -> int:
+        """Return the offset of an owned partition before which every record is finished."""
+        position = self.offsets.position(tp)
+        if position is not None:
+            return position
+        consumer: Any = self.consumer  # ours, see agents/consumer.py
+        committed: int = consumer.committed(tp)
+        return committed
+
     async def drain_lanes(self) -> None:
         """Wait until no job runs, at most `drain_seconds`."""
         await asyncio.gather(*(lane.drain(self.drain_seconds) for lane in self._lanes))
@@ -93,6 +103,7 @@ def create_app(settings: WorkerSettings) -> PreviewApp:
         settings.worker_group,
         drain_seconds=settings.worker_drain_seconds,
         broker=[URL(f"kafka://{server}") for server in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=broker_credentials(settings),
         broker_session_timeout=settings.worker_session_timeout_seconds,
         broker_heartbeat_interval=settings.worker_heartbeat_seconds,
         broker_rebalance_timeout=settings.worker_drain_seconds + REBALANCE_MARGIN_SECONDS,

@@ -77,6 +77,10 @@ class Consumer(driver.Consumer):
         position: int | None = self.app.offsets.position(tp)
         return position
 
+    def committed(self, tp: TP) -> int:
+        """Return the offset up to which the partition was committed when it was assigned or since; 0 for none."""
+        return self._committed_offset[tp] or 0
+
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
         before = {tp: self._committed_offset[tp] for tp in offsets}
         committed: bool = await super()._commit_offsets(offsets, start_new_transaction)

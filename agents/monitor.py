@@ -78,6 +78,17 @@ class Monitor:
             self._health.not_ready("kafka", "partitions are being assigned or tables read back")
         else:
             self._health.ready("kafka")
+            self._tell_lag()
+
+    def _tell_lag(self) -> None:
+        consumer = self._app.consumer
+        lag = dict.fromkeys(self._lanes, 0)
+        for tp in consumer.assignment():
+            highwater = consumer.highwater(tp) if tp.topic in lag else None
+            if highwater is not None:  # known from the first fetch on
+                lag[tp.topic] += highwater - self._app.position(tp)
+        for topic, records in lag.items():
+            self._metrics.consumer_lag.labels(topic).set(records)
 
     def _tell_lanes(self) -> None:
         for topic, lane in self._lanes.items():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from agents.download import Download
 from agents.due import Due, DueRow
 from agents.object_keys import object_key
 from agents.rendering.verdicts import Answer, Rendition
@@ -15,6 +16,7 @@ from stream.failures import Reason, Rejected, Stage
 from stream.headers import EVENT_ID, foreign
 from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, encode
 from stream.settings import Secret
+from stream.telemetry import Metrics
 from stream.topics import Topics
 
 CONTENT_TYPE = "image/webp"
@@ -23,8 +25,10 @@ CONTENT_TYPE = "image/webp"
 class Renderer(Protocol):
     """Renders in a child process; see agents/rendering."""
 
-    async def render(self, data: bytes, *, file_name: str, declared_mime: str | None) -> Answer:
-        """Return a picture or a refusal."""
+    async def render(
+        self, data: bytes, *, file_name: str, declared_mime: str | None, sha256: bytes | None = None
+    ) -> Answer:
+        """Return a picture or a refusal; `sha256` is the digest of `data`, where the caller has it."""
 
 
 class RenderAgent:
@@ -47,6 +51,7 @@ class RenderAgent:
         key_secret: Secret,
         render_version: str,
         ttl_seconds: float,
+        metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
         self._topics = topics
@@ -59,6 +64,7 @@ class RenderAgent:
         self._key_secret = key_secret
         self._render_version = render_version
         self._ttl_seconds = ttl_seconds
+        self._metrics = metrics
         self._clock = clock
 
     async def run(self, task: Task[Attachment]) -> None:
@@ -69,13 +75,15 @@ class RenderAgent:
             for other in others:
                 await self._announce(other)
             download = await self._source.fetch(attachment)
+        self._metrics.downloaded_bytes.inc(len(download.data))
         with progress.at(Stage.RENDER):
-            rendition = await self._render(attachment, download.data)
+            rendition = await self._render(attachment, download)
         with progress.at(Stage.STORE):
             key = object_key(self._key_secret, attachment, download.sha256, self._render_version)
             expires_at = self._clock() + self._ttl_seconds
             await self._remember_to_expire(attachment, task.record.partition, key, expires_at)
             await self._store.put(key, rendition.webp, content_type=CONTENT_TYPE, expires_at=expires_at)
+        self._metrics.stored_bytes.inc(len(rendition.webp))
         preview = Preview(
             attachment=attachment,
             object_key=key,
@@ -85,9 +93,12 @@ class RenderAgent:
         )
         await self._hand_on(task, preview)
 
-    async def _render(self, attachment: Attachment, data: bytes) -> Rendition:
+    async def _render(self, attachment: Attachment, download: Download) -> Rendition:
         answer = await self._renderer.render(
-            data, file_name=attachment.file_name, declared_mime=attachment.mime_type or None
+            download.data,
+            file_name=attachment.file_name,
+            declared_mime=attachment.mime_type or None,
+            sha256=bytes.fromhex(download.sha256),
         )
         if not isinstance(answer, Rendition):
             raise Rejected(Reason(answer.verdict.value), answer.reason)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import random
 import time
 from contextlib import AsyncExitStack
@@ -22,8 +21,7 @@ from agents.monitor import Monitor
 from agents.probes import Probes
 from agents.readiness import topics_are_there
 from agents.render import RenderAgent
-from agents.rendering.pool import RenderPool
-from agents.rendering.verdicts import Limits
+from agents.rendering.pool import create_pool
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
@@ -73,7 +71,7 @@ class Worker:
         self._downloader = create_downloader(settings)
         self._store = create_store(settings)
         self._scratch = create_scratch(settings.worker_scratch_dir)
-        self._pool = RenderPool(_limits(settings), children=settings.render_children)
+        self._pool = create_pool(settings, self._scratch, self.metrics)
         self._lanes = self._add_lanes()
         self._monitor = Monitor(
             self._app,
@@ -231,6 +229,7 @@ class Worker:
             key_secret=settings.object_key_secret,
             render_version=f"{RENDER_VERSION}-{settings.render_max_edge_px}-{settings.render_webp_quality}",
             ttl_seconds=settings.preview_ttl_seconds,
+            metrics=self.metrics,
             clock=time.time,
         )
 
@@ -264,14 +263,3 @@ class Worker:
             metrics=self.metrics,
             clock=time.time,
         )
-
-
-def _limits(settings: WorkerSettings) -> Limits:
-    return Limits(
-        max_edge_px=settings.render_max_edge_px,
-        webp_quality=settings.render_webp_quality,
-        max_pixels=settings.render_max_pixels,
-        wall_seconds=settings.render_timeout_seconds,
-        cpu_seconds=math.ceil(settings.render_timeout_seconds),
-        memory_bytes=settings.render_memory_bytes,
-    )

@@ -87,8 +87,11 @@ class Renderer:
     def __init__(self) -> None:
         self.answer: Answer = PICTURE
 
-    async def render(self, data: bytes, *, file_name: str, declared_mime: str | None) -> Answer:
-        del data, file_name, declared_mime
+    async def render(
+        self, data: bytes, *, file_name: str, declared_mime: str | None, sha256: bytes | None = None
+    ) -> Answer:
+        del file_name, declared_mime
+        assert sha256 == hashlib.sha256(data).digest()
         return self.answer
 
 
@@ -110,6 +113,7 @@ class Bench:
             key_secret=Secret("0123456789abcdef"),
             render_version="1",
             ttl_seconds=TTL,
+            metrics=self.world.metrics,
             clock=self.world.clock,
         )
         self.agent = Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=agent.run)
