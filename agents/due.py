@@ -6,18 +6,23 @@ sweep costs what is due, not what is stored: rows lie in buckets by due time.
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable
 from typing import Annotated, Final
 
+from aiokafka.errors import KafkaError
 from msgspec import Meta, Struct
 
 from agents.rows import Rows
 from agents.sender import Send
 from stream.headers import RecordHeaders
 
+logger = logging.getLogger(__name__)
+
 BUCKET_SECONDS: Final = 1.0
 SWEEP_ROWS: Final = 256
 """Rows sent side by side in one sweep, so that a backlog neither floods the producer nor trickles."""
+SWEEP_SECONDS: Final = 10.0
 
 
 class DueRow(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -86,11 +91,20 @@ class DueIndex:
 class Due:
     """Writes due rows, and sends those whose time has come."""
 
-    def __init__(self, rows: Rows[DueRow], index: DueIndex, send: Send, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        rows: Rows[DueRow],
+        index: DueIndex,
+        send: Send,
+        clock: Callable[[], float],
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
         self._rows = rows
         self._index = index
         self._send = send
         self._clock = clock
+        self._sweep_seconds = sweep_seconds
+        self._in_flight: dict[tuple[int, str], asyncio.Task[None]] = {}
 
     async def put(self, partition: int, key: str, row: DueRow) -> None:
         """Write a row, replacing the one of the same key; returns once Kafka holds it."""
@@ -101,16 +115,36 @@ class Due:
         return self._rows.get(partition, key)
 
     async def sweep(self) -> int:
-        """Send what is due and delete its rows; return how many.
+        """Send what is due and delete its rows; return how many rows were begun with.
 
-        A crash between the two sends a record again, which every consumer of ours bears.
+        Waits for the sends, but not for ever: one that hangs, as for a topic that is gone, goes on alone and holds up
+        no later sweep. A crash between send and delete sends a record again, which every consumer of ours bears.
         """
         now = self._clock()
-        named = ((partition, key, self._rows.get(partition, key)) for partition, key in self._index.due(now))
-        due = [(partition, key, row) for partition, key, row in named if row is not None and row.due_at <= now]
-        await asyncio.gather(*(self._fire(partition, key, row) for partition, key, row in due))
-        return len(due)
+        begun = []
+        for partition, key in self._index.due(now):
+            row = self._rows.get(partition, key)
+            if row is not None and row.due_at <= now and (partition, key) not in self._in_flight:
+                begun.append(self._begin(partition, key, row))
+        if begun:
+            await asyncio.wait(begun, timeout=self._sweep_seconds)
+        return len(begun)
+
+    async def close(self) -> None:
+        """Give up the sends that hang; their rows stay."""
+        for task in self._in_flight.values():
+            task.cancel()
+        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
+
+    def _begin(self, partition: int, key: str, row: DueRow) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._fire(partition, key, row))
+        self._in_flight[partition, key] = task
+        task.add_done_callback(lambda _: self._in_flight.pop((partition, key)))
+        return task
 
     async def _fire(self, partition: int, key: str, row: DueRow) -> None:
-        await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
-        await self._rows.delete(partition, key, only=row)
+        try:
+            await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
+            await self._rows.delete(partition, key, only=row)
+        except KafkaError as error:  # refused for good, not away: the row stays, for whoever mends the cause
+            logger.error("due.refused", extra={"topic": row.topic, "row": key, "error": repr(error)})  # noqa: TRY400

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from stream.settings import wrong
 from stream.telemetry import CONTENT_TYPE_LATEST, Health, Metrics, exposition
 
 
@@ -23,11 +24,16 @@ class Probes:
         """Listen, and return the port.
 
         Raises:
-            OSError: The port is taken.
+            WrongSettingError: The port cannot be had.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise wrong(
+                "HEALTH_PORT", str(self._port), f"a port that is free on {self._host} ({error.strerror})"
+            ) from error
         port: int = self._runner.addresses[0][1]
         return port
 

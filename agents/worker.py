@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, TypeVar
@@ -94,7 +95,7 @@ class Worker:
         """Run until `request_stop` or a crash; return the exit code.
 
         Raises:
-            OSError: The health port is taken.
+            WrongSettingError: The health port is taken.
         """
         settings = self._settings
         async with AsyncExitStack() as stack:
@@ -102,11 +103,17 @@ class Worker:
             port = await probes.start()
             stack.push_async_callback(probes.close)
             logger.info("worker.started", extra={"health_port": port, "group": settings.worker_group})
-            for close in (self._store.close, self._genesys.close, self._downloader.close, self._pool.close):
+            for close in (
+                self._store.close,
+                self._genesys.close,
+                self._downloader.close,
+                self._pool.close,
+                self._due.close,
+            ):
                 stack.push_async_callback(close)
             await self._pool.start()
-            for background in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
-                stack.callback(asyncio.create_task(background).cancel)
+            for work in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
+                stack.callback(asyncio.create_task(self._in_background(work)).cancel)
             await self._consume()
         if self._crash is not None:
             logger.critical("worker.crashed", exc_info=self._crash)
@@ -134,6 +141,12 @@ class Worker:
             self._app.finalize()
             await self._app.start()
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with its trace
+            await self._crashed(error)
+
+    async def _in_background(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - a worker that no longer watches itself must not go on
             await self._crashed(error)
 
     async def _watch(self) -> None:

@@ -1,7 +1,8 @@
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -121,18 +122,62 @@ async def test_a_row_written_anew_while_its_older_self_is_sent_stays() -> None:
     assert log.last(0, "k") is not None
 
 
+async def test_a_send_that_hangs_holds_up_no_later_sweep() -> None:
+    gone: list[str] = []
+
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, value, partition, headers
+        if topic == "gone":
+            gone.append(topic)
+            await asyncio.Future()
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, send, lambda: 50.0, sweep_seconds=0.01)
+    await due.put(0, "stuck", DueRow(due_at=1.0, topic="gone"))
+    await due.sweep()
+    await due.put(0, "k", row(10.0))
+    assert await due.sweep() == 1
+    assert [key for key, _ in rows.items(0)] == ["stuck"]
+    assert gone == ["gone"]
+    await due.close()
+
+
+async def test_a_record_that_kafka_refuses_keeps_its_row_and_holds_up_no_other() -> None:
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, topic, partition, headers
+        if value == b"too large":
+            raise MessageSizeTooLargeError
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, send, lambda: 50.0)
+    await due.put(0, "large", row(1.0, b"too large"))
+    await due.put(0, "k", row(1.0))
+    await due.sweep()
+    assert [key for key, _ in rows.items(0)] == ["large"]
+
+
 async def test_a_crash_between_send_and_delete_sends_again_after_recovery() -> None:
     log = Changelog()
+    killed = asyncio.Event()
 
     async def crash() -> None:
-        raise ConnectionError("killed")
+        killed.set()
+        await asyncio.Future()
 
     due, _ = due_table(log, Sent(crash), now=50.0)
     await due.put(0, "k", row(10.0))
-    with pytest.raises(ConnectionError):
-        await due.sweep()
+    sweep = asyncio.create_task(due.sweep())
+    await killed.wait()
     sent = Sent()
     again, rows = due_table(log, sent, now=60.0)
     log.replay_into(rows)
     assert await again.sweep() == 1
     assert len(sent.records) == 1
+    sweep.cancel()
+    await due.close()
