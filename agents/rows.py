@@ -2,23 +2,38 @@
 
 Faust's own `table[k] = v` takes the partition from whichever event it believes to be current; a job or a timer has
 none, or a dead one. Here the partition is an argument, a write returns once Kafka holds it, and what does not decode
-is skipped and counted instead of stopping recovery. Faust still assigns, reads back and compacts the changelog.
+is skipped and counted instead of stopping recovery. Faust still assigns and reads back the changelog, see
+agents/recovery.py; where rows lie is a matter of shelves, see agents/shelves.py.
 """
 
 import asyncio
+import heapq
+import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import faust
 import msgspec
-from faust.stores.memory import Store as MemoryStore
 
-from agents.consumer import FAUST_LOGGER
-from agents.sender import Send
+from agents.recovery import Table
+from agents.sender import Append
+from agents.shelves import NOWHERE, Change, MemoryShelves, Reach, Shelf, Shelves
+from stream.messages import decoder
+from stream.topics import CHANGELOG_TOMBSTONE_SECONDS
+
+logger = logging.getLogger(__name__)
 
 RowT = TypeVar("RowT")
 ObservedT_contra = TypeVar("ObservedT_contra", contravariant=True)
+
+CONTINUED_SECONDS: Final = CHANGELOG_TOMBSTONE_SECONDS / 2
+"""Rows that were complete this long ago at most are continued, older ones are read anew: Kafka keeps a tombstone for
+twice as long, so no row that was deleted meanwhile comes to life again."""
+AHEAD_MOST: Final = 10_000
+BREATH_ROWS: Final = 500
+"""Rows shown to the observer before the event loop has its turn."""
 
 
 class Observer(Protocol[ObservedT_contra]):
@@ -34,30 +49,30 @@ class Observer(Protocol[ObservedT_contra]):
         """Note that a whole partition has moved away."""
 
 
-class _Store(MemoryStore[bytes, bytes]):
-    """Hands changelog records to `Rows`, raw: Faust's own store would decode them, and stop at a foreign one."""
+class Recovered(NamedTuple):
+    """A changelog record that is read back."""
 
-    logger = FAUST_LOGGER
-    rows: "Rows[Any]"
-
-    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:  # noqa: ARG002
-        for event in batch:
-            self.rows.apply(event.message.partition, event.message.key, event.message.value)
-
-    async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:  # noqa: ARG002
-        # A partition that moved away changes elsewhere; when it comes back its changelog is read anew.
-        topic = self.rows.changelog
-        self.rows.keep_only({tp.partition for tp in assigned - newly_assigned if tp.topic == topic})
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
 
 
-class _Table(faust.Table[bytes, bytes]):
-    logger = FAUST_LOGGER
-    rows: "Rows[Any]"
+class _Owned:
+    """One partition of this worker: its shelf, and our own writes that are ahead of its reach."""
 
-    def _new_store(self) -> _Store:
-        store = _Store("memory://", self.app, self, table_name=self.name, loop=self.loop)
-        store.rows = self.rows
-        return store
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._ahead: list[int] = []
+
+    def reach_with(self, offset: int, known_at: float) -> Reach:
+        """Return the reach once a record of ours is applied too: never beyond one that may be somebody else's."""
+        reach = self.shelf.reach
+        if len(self._ahead) < AHEAD_MOST:  # else a foreign record lies between, which the next recovery reads
+            heapq.heappush(self._ahead, offset)
+        while self._ahead and self._ahead[0] <= reach.offset + 1:
+            reach = Reach(max(reach.offset, heapq.heappop(self._ahead)), known_at)
+        return reach
 
 
 class Rows(Generic[RowT]):
@@ -70,23 +85,24 @@ class Rows(Generic[RowT]):
         kind: type[RowT],
         *,
         partitions: int,
-        send: Send,
+        append: Append,
         on_skipped: Callable[[], None],
+        clock: Callable[[], float],
         observer: Observer[RowT] | None = None,
+        shelves: Shelves | None = None,
     ) -> None:
-        self._rows: dict[int, dict[str, RowT]] = {}
-        self._decode = msgspec.json.Decoder(kind).decode
+        self._owned: dict[int, _Owned] = {}
+        self._decode = decoder(kind)
         self._encode = msgspec.json.Encoder().encode
-        self._send = send
+        self._append = append
         self._on_skipped = on_skipped
+        self._clock = clock
         self._observer = observer
+        self._shelves = shelves or MemoryShelves()
+        self._assigned_at = clock()
         self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
-        self._table = _Table(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes)
-        self._table.rows = self
+        self._table = Table(app, name=name, partitions=partitions, followed_by=self)
         app.tables.add(self._table)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._rows.values()))
 
     @property
     def changelog(self) -> str:
@@ -96,59 +112,129 @@ class Rows(Generic[RowT]):
 
     def get(self, partition: int, key: str) -> RowT | None:
         """Return the row, None when there is none."""
-        return self._rows.get(partition, {}).get(key)
+        owned = self._owned.get(partition)
+        value = owned.shelf.get(key.encode()) if owned else None
+        return None if value is None else self._decoded(value)
 
     def items(self, partition: int) -> Iterator[tuple[str, RowT]]:
         """Yield the rows of a partition."""
-        yield from self._rows.get(partition, {}).items()
+        owned = self._owned.get(partition)
+        for key, value in owned.shelf.items() if owned else ():
+            row = self._decoded(value)
+            if row is not None:
+                yield key.decode(), row
 
     async def put(self, partition: int, key: str, row: RowT) -> None:
         """Write a row; returns once Kafka has acknowledged its changelog record."""
         async with self._lock(partition, key):
-            await self._log(partition, key, self._encode(row))
-            self._set(partition, key, row)
+            if await self._write(partition, key, self._encode(row)) and self._observer is not None:
+                self._observer.put(partition, key, row)
 
     async def delete(self, partition: int, key: str, *, only: RowT | None = None) -> None:
-        """Delete a row, or leave it when it is no longer the one given by `only`; returns once Kafka knows."""
+        """Delete a row, or leave it when it does not equal the one given by `only`; returns once Kafka knows."""
         async with self._lock(partition, key):
             current = self.get(partition, key)
-            if current is None or (only is not None and current is not only):
+            if current is None or (only is not None and current != only):
                 return
-            await self._log(partition, key, None)
-            self._discard(partition, key)
+            if await self._write(partition, key, None) and self._observer is not None:
+                self._observer.remove(partition, key)
 
-    def apply(self, partition: int, key: bytes | None, value: bytes | None) -> None:
-        """Apply a changelog record at recovery; one that does not decode is skipped and counted."""
+    # What recovery tells; see agents/recovery.py.
+
+    async def own(self, partitions: set[int]) -> None:
+        """Put away every partition but these; open those that are new."""
+        self._assigned_at = self._clock()
+        for partition in self._owned.keys() - partitions:
+            self._put_away(partition)
+        for partition in sorted(partitions):
+            if partition not in self._owned:
+                self._owned[partition] = _Owned(self._shelves.open(self.changelog, partition, self._assigned_at))
+                await self._show(partition)
+            if not 0 <= self._assigned_at - self._owned[partition].shelf.reach.known_at <= CONTINUED_SECONDS:
+                self.start_over(partition, "too long ago")
+
+    def reach(self, partition: int) -> int | None:
+        """Return the offset up to which the rows follow the changelog, None for a partition of another worker."""
+        owned = self._owned.get(partition)
+        return owned.shelf.reach.offset if owned else None
+
+    def apply(self, records: Iterable[Recovered]) -> None:
+        """Apply changelog records that were read back, in order; one that does not decode is skipped and counted."""
+        changes: defaultdict[int, list[Change]] = defaultdict(list)
+        last: dict[int, int] = {}
+        for record in records:
+            if record.partition in self._owned:  # else it was read before the partition moved away
+                last[record.partition] = record.offset
+                changes[record.partition].extend(self._change(record))
+        for partition, offset in last.items():
+            shelf = self._owned[partition].shelf
+            shelf.write(changes[partition], Reach(offset, shelf.reach.known_at))
+
+    def complete(self, partition: int, offset: int) -> None:
+        """Note that all is read back that was in the changelog when the partitions were assigned."""
+        shelf = self._owned[partition].shelf
+        shelf.write((), Reach(max(offset, shelf.reach.offset), self._assigned_at))
+
+    def start_over(self, partition: int, reason: str) -> None:
+        """Drop the rows of a partition; its whole changelog is to be read."""
+        shelf = self._owned[partition].shelf
+        if shelf.reach.offset != NOWHERE:
+            logger.warning("rows.started_over", extra={"table": self.changelog, "at": partition, "reason": reason})
+        shelf.clear(Reach(NOWHERE, self._assigned_at))
+        self._owned[partition] = _Owned(shelf)
+        if self._observer is not None:
+            self._observer.drop(partition)
+
+    def close(self) -> None:
+        """Put away every partition."""
+        for partition in list(self._owned):
+            self._put_away(partition)
+
+    def _put_away(self, partition: int) -> None:
+        self._owned.pop(partition).shelf.close()
+        if self._observer is not None:
+            self._observer.drop(partition)
+
+    async def _show(self, partition: int) -> None:
+        if self._observer is None:
+            return
+        for number, (key, row) in enumerate(self.items(partition)):
+            self._observer.put(partition, key, row)
+            if number % BREATH_ROWS == BREATH_ROWS - 1:
+                await asyncio.sleep(0)
+
+    async def _write(self, partition: int, key: str, value: bytes | None) -> bool:
+        """Write to changelog and shelf; return False when the partition has moved away meanwhile."""
+        known_at = self._clock()
+        offset = await self._append(self.changelog, key=key.encode(), value=value, partition=partition)
+        owned = self._owned.get(partition)
+        if owned is None:
+            return False
+        owned.shelf.write([(key.encode(), value)], owned.reach_with(offset, known_at))
+        return True
+
+    def _change(self, record: Recovered) -> Iterator[Change]:
+        """Yield the change of a record, nothing when it is not ours, and tell the observer."""
         try:
-            name = (key or b"").decode()
-            row = None if value is None else self._decode(value)
+            name = (record.key or b"").decode()
+            row = None if record.value is None else self._decode(record.value)
         except (UnicodeDecodeError, msgspec.DecodeError):
             self._on_skipped()
             return
+        yield name.encode(), record.value
+        if self._observer is None:
+            return
         if row is None:
-            self._discard(partition, name)
+            self._observer.remove(record.partition, name)
         else:
-            self._set(partition, name, row)
+            self._observer.put(record.partition, name, row)
 
-    def keep_only(self, partitions: set[int]) -> None:
-        """Drop the rows of every partition but these."""
-        for partition in self._rows.keys() - partitions:
-            del self._rows[partition]
-            if self._observer is not None:
-                self._observer.drop(partition)
-
-    async def _log(self, partition: int, key: str, value: bytes | None) -> None:
-        await self._send(self.changelog, key=key.encode(), value=value, partition=partition)
-
-    def _set(self, partition: int, key: str, row: RowT) -> None:
-        self._rows.setdefault(partition, {})[key] = row
-        if self._observer is not None:
-            self._observer.put(partition, key, row)
-
-    def _discard(self, partition: int, key: str) -> None:
-        self._rows.get(partition, {}).pop(key, None)
-        if self._observer is not None:
-            self._observer.remove(partition, key)
+    def _decoded(self, value: bytes) -> RowT | None:
+        try:
+            return self._decode(value)
+        except msgspec.DecodeError:  # written to disk by another version of this program
+            self._on_skipped()
+            return None
 
     def _lock(self, partition: int, key: str) -> asyncio.Lock:
         return self._locks.setdefault((partition, key), asyncio.Lock())

@@ -5,12 +5,15 @@ newer producer never breaks an older consumer; a change of meaning gets a new `v
 """
 
 import hashlib
-from typing import Annotated, Final, Literal
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 SCHEMA_VERSION: Final = 1
+
+MessageT = TypeVar("MessageT")
 
 Text = Annotated[str, Meta(min_length=1)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -162,12 +165,25 @@ def event_id(attachment: Attachment) -> str:
     return hashlib.sha256(material.encode()).hexdigest()
 
 
+def decoder(kind: type[MessageT]) -> Callable[[bytes], MessageT]:
+    """Return a decoder that raises `msgspec.DecodeError`, and nothing else, for whatever bytes it is given."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def decoded(value: bytes) -> MessageT:
+        try:
+            return decode(value)
+        except (UnicodeDecodeError, RecursionError) as error:  # text that is not UTF-8; thousands of brackets
+            raise msgspec.DecodeError(str(error)) from error
+
+    return decoded
+
+
 encode = msgspec.json.Encoder().encode
-decode_preview = msgspec.json.Decoder(Preview).decode
-decode_lifecycle_command = msgspec.json.Decoder(LifecycleCommand).decode
-decode_result = msgspec.json.Decoder(Result).decode
-decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
-_decode_attachment = msgspec.json.Decoder(Attachment).decode
+decode_preview = decoder(Preview)
+decode_lifecycle_command: Callable[[bytes], LifecycleCommand] = decoder(LifecycleCommand)  # type: ignore[arg-type]
+decode_result: Callable[[bytes], Result] = decoder(Result)  # type: ignore[arg-type]
+decode_dead_letter = decoder(DeadLetter)
+_decode_attachment = decoder(Attachment)
 
 
 def decode_attachment(value: bytes | None) -> Attachment:
