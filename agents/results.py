@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 
+from msgspec import structs
+
 from agents.lane import Record
 from agents.sender import Send
-from stream.failures import Failure, Rejected, Stage
+from stream.failures import Failure, Refused, Rejected, Stage
 from stream.headers import EVENT_ID, dead_letter, dead_letter_headers
-from stream.messages import Attachment, LifecycleRecord, Origin, Outcome, Result, StageTimings, encode
+from stream.messages import Attachment, DeadLetter, LifecycleRecord, Origin, Outcome, Result, StageTimings, encode
 from stream.telemetry import Metrics
 from stream.topics import Topics
 
@@ -73,9 +75,10 @@ class Results:
             now=self._clock(),
             event_id=event_id,
         )
-        await self._send(
-            self._topics.dead_letters, key=record.key, value=encode(letter), headers=dead_letter_headers(letter)
-        )
+        try:
+            await self._file(letter)
+        except Refused:  # a header's name may become six times as long in JSON; key and payload always fit
+            await self._file(structs.replace(letter, headers={}))
         self._metrics.dead_letters.labels(failure.reason, stage).inc()
         logger.error(
             "attachment.dead_letter",
@@ -88,6 +91,10 @@ class Results:
                 "attempt": letter.attempt,
             },
         )
+
+    async def _file(self, letter: DeadLetter) -> None:
+        headers = dead_letter_headers(letter)
+        await self._send(self._topics.dead_letters, key=letter.key, value=encode(letter), headers=headers)
 
     async def _emit(self, result: Result, conversation_id: str, event_id: str) -> None:
         await self._send(

@@ -91,10 +91,16 @@ class Routing:
             logger.warning("lane.held", extra={"reason": held.reason, "detail": held.message, "for": held.for_seconds})
             raise
         except Failure as failure:
-            await self._route(task, failure)
+            await self._settle(task, failure)
         except Exception as error:  # the one broad net: a bug costs a record its way, not the process
             logger.exception("job.bug", extra={"event_id": event_id_of(task.message), "stage": task.progress.stage})
-            await self._route(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
+            await self._settle(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
+
+    async def _settle(self, task: Task[MessageT], failure: Failure) -> None:
+        try:
+            await self._route(task, failure)
+        except Refused as refused:  # a row of the due table holds the record in base64, which may be too large for it
+            await self._dead(task, refused)
 
     async def _route(self, task: Task[MessageT], failure: Failure) -> None:
         match failure:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 
+from stream.failures import Reason, Refused
 from stream.headers import RecordHeaders
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,13 @@ class Send(Protocol):
         headers: RecordHeaders | None = None,
     ) -> None:
         """Send; without a partition the key decides, by murmur2 as in every other client."""
+
+
+class Append(Protocol):
+    """Appends one record to a table's changelog and returns its offset once every in-sync replica has it."""
+
+    async def __call__(self, topic: str, *, key: bytes, value: bytes | None, partition: int) -> int:
+        """Append; a value of None is a tombstone."""
 
 
 class Sender:
@@ -55,17 +63,28 @@ class Sender:
         """Send one record; blocks while Kafka is away.
 
         Raises:
-            KafkaError: Kafka refuses the record for good, e.g. because it is too large.
+            Refused: The record is larger than its topic takes.
+            KafkaError: Kafka refuses the record for good.
         """
+        await self._sent(topic, key, value, partition, headers or [])
+
+    async def append(self, topic: str, *, key: bytes, value: bytes | None, partition: int) -> int:
+        """Send one record and return its offset, else as a call."""
+        offset: int = (await self._sent(topic, key, value, partition, [])).offset
+        return offset
+
+    async def _sent(
+        self, topic: str, key: bytes | None, value: bytes | None, partition: int | None, headers: RecordHeaders
+    ) -> Any:
         while True:
             try:
-                sent = await self._app.producer.send(topic, key, value, partition, None, headers or [])
-                await sent
+                sent = await self._app.producer.send(topic, key, value, partition, None, headers)
+                return await sent
             except (KafkaError, ProducerSendError) as error:
                 cause = error.__cause__ if isinstance(error, ProducerSendError) else error
+                if isinstance(cause, MessageSizeTooLargeError):
+                    raise Refused(Reason.RECORD_TOO_LARGE, f"a record for {topic}: {cause}") from error
                 if isinstance(cause, KafkaError) and not cause.retriable:
                     raise cause from error
                 logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
                 await self._sleep(PAUSE_SECONDS)
-            else:
-                return

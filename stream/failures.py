@@ -46,6 +46,7 @@ class Reason(StrEnum):
     SOURCE_CHANGED = "source_changed"
     # Refused
     UNDECODABLE = "undecodable"
+    RECORD_TOO_LARGE = "record_too_large"
     RETRIES_EXHAUSTED = "retries_exhausted"
     GENESYS_REFUSED = "genesys_refused"
     CONVERSATION_CLOSED = "conversation_closed"

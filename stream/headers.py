@@ -21,6 +21,7 @@ ORIGIN: Final = "origin"
 OURS: Final = frozenset({ATTEMPT, FIRST_AT, REPLAYS, EVENT_ID, REASON, STAGE, ORIGIN})
 
 MAX_COUNT: Final = 1_000_000  # no honest count comes near it; junk beyond it is not ours
+MAX_MESSAGE_CHARACTERS: Final = 2_000  # decoders repeat a foreign value in what they say, however long it is
 MAX_DIGITS: Final = 19  # of an int64, as partitions and offsets are at most
 
 RawHeaders = Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]] | None
@@ -88,7 +89,7 @@ def dead_letter(
     return DeadLetter(
         reason=failure.reason,
         stage=stage,
-        message=failure.message,
+        message=failure.message[:MAX_MESSAGE_CHARACTERS],
         origin=origin,
         attempt=delivery.attempt,
         replays=delivery.replays,

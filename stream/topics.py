@@ -8,9 +8,9 @@ from stream.settings import KafkaSettings
 LINKS_TABLE: Final = "links"
 DUE_TABLE: Final = "due"
 
-# Kafka's own default. A dead letter holds its record in base64, a third larger, and that record's headers.
+# Kafka's own default. A dead letter holds its record in base64, a third larger, and has its key once more.
 RECORD_MAX_BYTES: Final = 1_048_588
-DEAD_LETTER_MAX_BYTES: Final = 2 * RECORD_MAX_BYTES
+DEAD_LETTER_MAX_BYTES: Final = 3 * RECORD_MAX_BYTES
 # Compaction leaves the open segment alone and recovery reads it whole, so it stays well under the default of 1 GiB.
 CHANGELOG_SEGMENT_BYTES: Final = 67_108_864
 MS_PER_HOUR: Final = 3_600_000
