@@ -10,7 +10,7 @@ from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
 from agents.storage.verdicts import failure_of
-from stream.failures import Reason, Retryable
+from stream.failures import Reason, Refused, Retryable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +36,8 @@ class StorageThreads:
         except TimeoutError as error:
             text = f"storage did not answer within {self._timeout_seconds:g} s"
             raise Retryable(Reason.STORAGE_UNAVAILABLE, text) from error
+        except ValueError as error:  # the client itself refuses, e.g. `..` in the key of a foreign record
+            raise Refused(Reason.STORAGE_REFUSED, f"no request can be made of it: {error}") from error
         except (MinioException, HTTPError, OSError) as error:
             raise failure_of(error) from error
 
