@@ -1,6 +1,7 @@
 """Child processes of the tests and the demo: started, watched, paused, and always ended by their own id."""
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -110,7 +111,11 @@ class Process:
 
     def pause(self) -> None:
         """Freeze the child: its connections stay open and answer nothing."""
+        if not self.running:
+            raise ProcessError(self._told("does not run, so it cannot be frozen"))
         self._send(signal.SIGSTOP)
+        # A stop takes a moment to reach every thread; WNOWAIT leaves an end, if it comes instead, to Popen.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen child go on."""

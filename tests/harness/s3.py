@@ -1,11 +1,15 @@
 """S3 servers: MinIO and versitygw as they are, and moto for what needs no real one."""
 
-import http.client
 import os
 import shutil
 import sys
 from pathlib import Path
 from typing import ClassVar, Final
+
+import minio
+import minio.error
+import urllib3
+import urllib3.exceptions
 
 from tests.harness.processes import Process, free_port
 from tests.harness.servers import MissingServerError, Server, existing
@@ -25,10 +29,9 @@ class S3Server(Server):
     region: Final = REGION
     keeps_objects: ClassVar[bool] = True
 
-    def __init__(self, process: Process, port: int, health_path: str) -> None:
+    def __init__(self, process: Process, port: int) -> None:
         super().__init__(process)
         self.port = port
-        self._health_path = health_path
 
     @property
     def address(self) -> str:
@@ -41,15 +44,16 @@ class S3Server(Server):
         return f"http://{self.address}"
 
     def ready(self) -> bool:
-        """Tell whether the server answers at its health path."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
-        try:
-            connection.request("GET", self._health_path)
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Tell whether the server answers a signed request; MinIO's health path says so before it does."""
+        with urllib3.PoolManager(retries=False, timeout=ANSWER_SECONDS) as http:
+            client = minio.Minio(
+                self.address, self.access_key, self.secret_key, secure=False, region=self.region, http_client=http
+            )
+            try:
+                client.list_buckets()
+            except (urllib3.exceptions.HTTPError, minio.error.MinioException):
+                return False
+            return True
 
 
 class EmbeddedS3(S3Server):
@@ -60,7 +64,7 @@ class EmbeddedS3(S3Server):
     def __init__(self, folder: Path) -> None:
         port = free_port()
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        super().__init__(Process("embedded S3", command, folder / "s3.log"), port, "/moto-api/data.json")
+        super().__init__(Process("embedded S3", command, folder / "s3.log"), port)
 
 
 class Minio(S3Server):
@@ -91,7 +95,7 @@ class Minio(S3Server):
             "MINIO_UPDATE": "off",
         }
         process = Process("MinIO", [*command, folder / "data"], folder / "s3.log", environ)
-        super().__init__(process, port, "/minio/health/ready")
+        super().__init__(process, port)
 
 
 class VersityGateway(S3Server):
@@ -110,12 +114,12 @@ class VersityGateway(S3Server):
         data = folder / "data"
         data.mkdir()
         # Its log of requests would hold nothing that a test reads.
-        options = ["--quiet", "--port", f"127.0.0.1:{port}", "--region", REGION, "--health", "/health"]
+        options = ["--quiet", "--port", f"127.0.0.1:{port}", "--region", REGION]
         command: list[str | Path] = [program, *options, "posix", data]
         if capacity_bytes is not None:
             command = [*_with_small_disk(data, capacity_bytes), *command]
         environ = {**os.environ, "ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-        super().__init__(Process("versitygw", command, folder / "s3.log", environ), port, "/health")
+        super().__init__(Process("versitygw", command, folder / "s3.log", environ), port)
 
 
 def _with_small_disk(folder: Path, capacity_bytes: int) -> list[str | Path]:

@@ -58,7 +58,7 @@ def test_a_frozen_child_can_be_stopped(tmp_path: Path) -> None:
     with python(SLEEPER, tmp_path) as child:
         up(child)
         child.pause()
-        child.wait_until(lambda: state(child.pid) == "T", DEADLINE_SECONDS)
+        assert state(child.pid) == "T"
         assert child.stop() == -signal.SIGTERM
 
 
@@ -66,7 +66,7 @@ def test_a_frozen_child_goes_on(tmp_path: Path) -> None:
     with python(SLEEPER, tmp_path) as child:
         up(child)
         child.pause()
-        child.wait_until(lambda: state(child.pid) == "T", DEADLINE_SECONDS)
+        assert state(child.pid) == "T"
         child.resume()
         child.wait_until(lambda: state(child.pid) in "SR", DEADLINE_SECONDS)
 
