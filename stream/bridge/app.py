@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 import msgspec
 
@@ -29,6 +29,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 WEBHOOK_PATH: Final = "/webhooks/genesys/attachments"
+NOT_BEGUN: Final[Message] = {"type": "http.request", "more_body": True}
+READ_ON_BYTES: Final = 33_554_432
 DRAINING_RETRY_AFTER_SECONDS: Final = 1.0  # by then another replica, or the next process, answers
 
 
@@ -152,19 +154,20 @@ class BridgeApp:
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared[:20]) > self._limits.body_bytes:
-            raise self._too_large()
+        too_large = declared.isdigit() and int(declared[:20]) > self._limits.body_bytes
         try:
             async with asyncio.timeout(self._limits.body_seconds) as timeout:
                 self._reading.add(timeout)
                 try:
-                    return await self._read(receive)
+                    return await (self._read_on(receive, headers) if too_large else self._read(receive, headers))
                 finally:
                     self._reading.discard(timeout)
         except TimeoutError as error:
+            if too_large:
+                raise self._too_large() from error
             raise MalformedError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly") from error
 
-    async def _read(self, receive: Receive) -> bytes:
+    async def _read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
         parts: list[bytes] = []
         left = self._limits.body_bytes
         while True:
@@ -173,10 +176,20 @@ class BridgeApp:
                 raise DisconnectedError
             parts.append(message.get("body", b""))
             left -= len(parts[-1])
-            if left < 0:
-                raise self._too_large()
-            if not message.get("more_body", False):
+            if not message.get("more_body", False) and left >= 0:
                 return b"".join(parts)
+            if left < 0:
+                await self._read_on(receive, headers, message)
+
+    async def _read_on(
+        self, receive: Receive, headers: Mapping[bytes, bytes], message: Message = NOT_BEGUN
+    ) -> NoReturn:
+        """Drop what comes, up to a limit, then refuse: a sender that listens last would find the connection broken."""
+        left = 0 if b"expect" in headers else READ_ON_BYTES
+        while left > 0 and message["type"] == "http.request" and message.get("more_body", False):
+            message = await receive()
+            left -= len(message.get("body", b""))
+        raise self._too_large()
 
     def _too_large(self) -> MalformedError:
         text = f"The body is larger than {self._limits.body_bytes} bytes"

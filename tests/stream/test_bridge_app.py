@@ -177,14 +177,24 @@ async def test_a_compressed_body_is_refused(client: Client) -> None:
     assert (await client.post(headers=JSON | {"content-encoding": "gzip"})).status == 415
 
 
-async def test_a_body_that_declares_to_be_too_large_is_refused_unread(client: Client) -> None:
-    reply = await client.post(headers=JSON | {"content-length": "10000000"})
+async def test_a_body_that_declares_to_be_too_large_is_refused_when_the_sender_has_spoken(client: Client) -> None:
+    reply = await client.post(b"x" * 100_000, JSON | {"content-length": "100000"}, chunk_bytes=10_000)
+    assert (reply.status, reply.error_code, client.chunks_taken) == (413, "too_large", 10)
+
+
+async def test_a_sender_that_asks_before_it_sends_too_much_is_refused_unread(client: Client) -> None:
+    reply = await client.post(headers=JSON | {"content-length": "10000000", "expect": "100-continue"})
     assert (reply.status, reply.error_code, client.chunks_taken) == (413, "too_large", 0)
 
 
-async def test_a_body_without_a_length_is_read_no_further_than_the_limit(client: Client) -> None:
-    reply = await client.post(b"x" * 100_000, chunk_bytes=512)
-    assert (reply.status, reply.error_code, client.chunks_taken) == (413, "too_large", 5)
+async def test_a_body_without_a_length_is_refused_when_the_sender_has_spoken(client: Client) -> None:
+    reply = await client.post(b"x" * 100_000, chunk_bytes=10_000)
+    assert (reply.status, reply.error_code, client.chunks_taken) == (413, "too_large", 10)
+
+
+async def test_a_body_without_end_is_refused_all_the_same(client: Client) -> None:
+    reply = await client.post(b"x" * 50_000_000, chunk_bytes=1_000_000)
+    assert (reply.status, reply.error_code, client.chunks_taken) == (413, "too_large", 35)
 
 
 async def test_a_body_of_exactly_the_limit_is_taken(client: Client) -> None:
