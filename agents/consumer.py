@@ -38,6 +38,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     logger = FAUST_LOGGER
 
+    def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
+        consumer = super()._create_consumer(loop)
+        # Faust has 1,500 without a setting, and Kafka answers one connection's requests in order: after a rebalance
+        # ListOffsets and the first fetch of newly resumed partitions would wait behind the fetch that is under way.
+        consumer._fetch_max_wait_ms = int(FETCH_WAIT_SECONDS * 1000)  # noqa: SLF001 - read when it starts
+        return consumer
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
         assigned = self.assignment()
@@ -91,7 +98,8 @@ class Consumer(driver.Consumer):
     async def wait_empty(self) -> None:
         """Let the lanes end what runs, bounded, then commit; called by Faust before a rebalance and at the end."""
         await self.app.drain_lanes()
-        await self.commit_and_end_transactions()
+        if not self.app.crashed:  # else the thread that commits has ended, and a call to it fails or never returns
+            await self.commit_and_end_transactions()
 
     # Positions. Records that were fetched before a seek must not be delivered after it: Faust would note their
     # offsets as read and then drop the older records that the seek brings back (issue 596).

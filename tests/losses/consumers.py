@@ -27,6 +27,7 @@ class KafkaThread:
         self.position = position
         self.commits: list[dict[TP, int]] = []
         self.commits_succeed = True
+        self.ended = False
         self.during_seek: Callable[[], Awaitable[None]] = _at_once
 
     def assignment(self) -> set[TP]:
@@ -39,6 +40,8 @@ class KafkaThread:
         return dict.fromkeys(partitions, 0)
 
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        if self.ended:
+            raise RuntimeError("Event loop is closed")
         if self.commits_succeed:
             self.commits.append(dict(offsets))
         return self.commits_succeed
@@ -81,7 +84,8 @@ class Subject:
             on_partitions_revoked=self._revoked,
             on_partitions_assigned=self._revoked,
         )
-        self.consumer._thread.thread_loop.close()
+        self.real_thread: Any = self.consumer._thread
+        self.real_thread.thread_loop.close()
         self.consumer._thread = self.thread
         self.consumer._committed_offset[PARTITION] = committed
         self.consumer._set_active_tps({PARTITION})

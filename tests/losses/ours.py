@@ -4,14 +4,22 @@ import asyncio
 import signal
 from typing import Any
 
+import msgspec
+
 from agents.app import ConsumerFlow, PreviewApp, create_app
 from agents.consumer import Consumer, Transport
 from agents.lane import Job, Lane, LaneLimits
+from agents.rows import Rows
+from agents.sender import Sender
 from agents.settings import WorkerSettings
 from stream.settings import Secret
 from tests.losses.plans import Crash, Plan, SlowSeek, Style
 
 STOP_SECONDS = 20.0
+
+
+class Row(msgspec.Struct, frozen=True):
+    count: int
 
 
 class OurWorker:
@@ -40,12 +48,16 @@ def our_app(plan: Plan, job: Job, slow_seek: SlowSeek, crash: Crash) -> PreviewA
     app = create_app(settings_of(plan))
     app.transport = transport_of(app, plan.seek_seconds, slow_seek)
     if plan.style is Style.TABLE:
-        app.Table("counts", partitions=plan.partitions)
+        Rows(app, "counts", Row, partitions=plan.partitions, send=Sender(app), on_skipped=skipped)
     flow = ConsumerFlow(app)
     for name in plan.topics:
         limits = LaneLimits(concurrency=8)
         app.add_agent(name, Lane(job, limits=limits, offsets=app.offsets, flow=flow, crash=crash))
     return app
+
+
+def skipped() -> None:
+    """Take no notice of a row that does not decode; its counter is tested elsewhere."""
 
 
 def settings_of(plan: Plan) -> WorkerSettings:

@@ -75,7 +75,7 @@ def main() -> None:
     if plan.kind is Kind.STOCK:
         live_on_stock(plan)
     else:
-        logging.basicConfig(level=logging.INFO)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
         sys.exit(asyncio.run(live_on_ours(plan)))
 
 

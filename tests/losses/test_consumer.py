@@ -71,6 +71,29 @@ async def test_a_commit_that_failed_is_tried_again(kind: Kind) -> None:
         assert subject.thread.commits == [{PARTITION: 5}]
 
 
+async def test_a_crashed_app_ends_without_a_commit(kind: Kind) -> None:
+    subject = Subject(kind, committed=0)
+    subject.take(*range(5))
+    subject.finish(*range(5))
+    subject.app._crash(RuntimeError("Faust's own"))
+    subject.thread.ended = True  # with the app, as every service of it
+    if kind is Kind.STOCK:
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            await subject.consumer.wait_empty()
+    else:
+        await subject.consumer.wait_empty()
+
+
+async def test_a_fetch_under_way_holds_up_a_rebalance_only_shortly(kind: Kind) -> None:
+    aiokafka = Subject(kind).real_thread._create_consumer(asyncio.get_running_loop())
+    waits_ms = aiokafka._fetch_max_wait_ms
+    aiokafka._closed = True  # never started, so there is nothing to stop
+    if kind is Kind.STOCK:
+        assert waits_ms == 1500, MENDED
+    else:
+        assert waits_ms == 250
+
+
 @pytest.mark.parametrize("committed", [None, 0])
 async def test_a_seek_goes_to_the_beginning_where_nothing_is_committed(kind: Kind, committed: int | None) -> None:
     subject = Subject(kind, committed=committed, end=50, position=40)
