@@ -1,7 +1,7 @@
 """S3 servers: MinIO and versitygw as they are, and moto for what needs no real one."""
 
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import ClassVar, Final
@@ -123,9 +123,13 @@ class VersityGateway(S3Server):
 
 
 def _with_small_disk(folder: Path, capacity_bytes: int) -> list[str | Path]:
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        raise MissingServerError("a disk of limited size needs Linux's unshare")
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     mount = 'mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@"'
-    return [unshare, *user, "--mount", "sh", "-c", mount, "sh", str(capacity_bytes), folder]
+    command: list[str | Path] = ["unshare", *user, "--mount", "sh", "-c", mount, "sh", str(capacity_bytes), folder]
+    try:
+        subprocess.run([*command, "true"], check=True, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise MissingServerError("a disk of limited size needs Linux's unshare") from error
+    except subprocess.CalledProcessError as error:
+        raise MissingServerError(f"a disk of limited size cannot be made here: {error.stderr.strip()}") from error
+    return command
