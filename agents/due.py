@@ -7,7 +7,7 @@ sweep costs what is due, not what is stored: rows lie in buckets by due time.
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Final
 
 from aiokafka.errors import KafkaError
@@ -97,12 +97,14 @@ class Due:
         index: DueIndex,
         send: Send,
         clock: Callable[[], float],
+        destinations: Collection[str],
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._rows = rows
         self._index = index
         self._send = send
         self._clock = clock
+        self._destinations = destinations
         self._sweep_seconds = sweep_seconds
         self._in_flight: dict[tuple[int, str], asyncio.Task[None]] = {}
 
@@ -143,6 +145,10 @@ class Due:
         return task
 
     async def _fire(self, partition: int, key: str, row: DueRow) -> None:
+        if row.topic not in self._destinations or row.key is row.value is None:
+            logger.error("due.foreign", extra={"topic": row.topic, "row": key})  # somebody else's row in our changelog
+            await self._rows.delete(partition, key, only=row)
+            return
         try:
             await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
             await self._rows.delete(partition, key, only=row)

@@ -65,7 +65,7 @@ class Worker:
         self._send = Sender(self._app)
         index = DueIndex()
         self._links = self._rows(LINKS_TABLE, LinkRow)
-        self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time)
+        self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time, self._topics.read)
         self._results = Results(self._topics, self._send, self.metrics, time.time)
         self._rate = RateShare(settings.genesys_calls_per_minute, share=0.0)
         self._genesys = create_genesys(settings, self._rate, observe=self._observe_call)

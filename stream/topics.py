@@ -28,6 +28,11 @@ class Topics:
     links_changelog: str
     due_changelog: str
 
+    @property
+    def read(self) -> tuple[str, str, str]:
+        """The topics that agents read."""
+        return self.attachments, self.previews, self.lifecycle
+
     @classmethod
     def of(cls, settings: KafkaSettings) -> Self:
         """Name the topics: after the prefix, and the tables' changelogs after the worker group as Faust does."""

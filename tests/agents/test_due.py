@@ -93,7 +93,7 @@ class Sent:
 def due_table(log: Changelog, sent: Sent, now: float) -> tuple[Due, Rows[DueRow]]:
     index = DueIndex()
     rows = make_rows(log, DueRow, index)
-    return Due(rows, index, sent, lambda: now), rows
+    return Due(rows, index, sent, lambda: now, ["attachments"]), rows
 
 
 async def test_a_sweep_sends_what_is_due_to_its_partition_and_deletes_its_row() -> None:
@@ -135,14 +135,23 @@ async def test_a_send_that_hangs_holds_up_no_later_sweep() -> None:
 
     index = DueIndex()
     rows = make_rows(Changelog(), DueRow, index)
-    due = Due(rows, index, send, lambda: 50.0, sweep_seconds=0.01)
-    await due.put(0, "stuck", DueRow(due_at=1.0, topic="gone"))
+    due = Due(rows, index, send, lambda: 50.0, ["attachments", "gone"], sweep_seconds=0.01)
+    await due.put(0, "stuck", DueRow(due_at=1.0, topic="gone", key=b"k"))
     await due.sweep()
     await due.put(0, "k", row(10.0))
     assert await due.sweep() == 1
     assert [key for key, _ in rows.items(0)] == ["stuck"]
     assert gone == ["gone"]
     await due.close()
+
+
+async def test_a_row_of_somebody_else_is_dropped_unsent() -> None:
+    sent = Sent()
+    due, rows = due_table(Changelog(), sent, now=50.0)
+    await due.put(0, "elsewhere", DueRow(due_at=1.0, topic="no-such-topic", value=b"junk"))
+    await due.put(0, "nothing", DueRow(due_at=1.0, topic="attachments"))
+    await due.sweep()
+    assert (sent.records, list(rows.items(0))) == ([], [])
 
 
 async def test_a_record_that_kafka_refuses_keeps_its_row_and_holds_up_no_other() -> None:
@@ -155,7 +164,7 @@ async def test_a_record_that_kafka_refuses_keeps_its_row_and_holds_up_no_other()
 
     index = DueIndex()
     rows = make_rows(Changelog(), DueRow, index)
-    due = Due(rows, index, send, lambda: 50.0)
+    due = Due(rows, index, send, lambda: 50.0, ["attachments"])
     await due.put(0, "large", row(1.0, b"too large"))
     await due.put(0, "k", row(1.0))
     await due.sweep()

@@ -68,7 +68,7 @@ class World:
         index = DueIndex()
         self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
         self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
-        self.due = Due(self.due_rows, index, self.send, self.clock)
+        self.due = Due(self.due_rows, index, self.send, self.clock, TOPICS.read)
         self.results = Results(TOPICS, self.send, self.metrics, self.clock)
         self.routing = Routing(
             results=self.results,
