@@ -5,10 +5,15 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this is the one file that an older Python may meet
     sys.exit("Python 3.11 or later is needed: install it, or name it with make PYTHON=/path/to/python3")
 
-from tools import cache, environment, locks, servers
+from tools import cache, debian, environment, locks, servers
 from tools.command import SetupError
 
 COMMANDS = {"setup": environment.prepare, "servers": servers.prepare, "lock": locks.write}
+PACKAGES = {
+    "setup": environment.missing_packages,
+    "servers": servers.missing_packages,
+    "lock": environment.missing_packages,
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -18,10 +23,15 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"usage: python3 -m tools [{' | '.join(COMMANDS)}]…")
     try:
         with cache.locked():
+            # All at once: who is not root is told once.
+            debian.install([package for argument in arguments for package in PACKAGES[argument]()])
             for argument in arguments:
                 COMMANDS[argument]()
     except SetupError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        print("\nStopped; the next make goes on from here.", file=sys.stderr)
+        sys.exit(130)  # as a shell tells SIGINT
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def install(packages: Sequence[str], *, is_root: bool | None = None) -> None:
     if shutil.which("apt-get") is None:
         raise SetupError(f"missing on this machine: install what Debian calls {names}, then run make again")
     if not (os.geteuid() == 0 if is_root is None else is_root):
-        raise SetupError(f"missing on this machine: run 'apt-get install {names}' as root, then make again")
+        raise SetupError(
+            f"missing on this machine: run 'apt-get update && apt-get install {names}' as root, then make again"
+        )
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     run("Debian's package lists", ["apt-get", "update", "-q"], quiet)
     run(f"Debian packages {names}", ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], quiet)

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools import cache, debian
+from tools import cache
 from tools.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,41 +15,45 @@ PROJECT_ENVIRONMENT = ROOT / ".venv"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def prepare_debian() -> None:
-    """Install what the environment and the product itself need from Debian."""
-    missing = {
+def missing_packages() -> list[str]:
+    """Name what the environment and the product itself still need from Debian."""
+    absent = {
         "python3-venv": importlib.util.find_spec("ensurepip") is None,
         "poppler-utils": shutil.which("pdftoppm") is None,
         "ca-certificates": sys.platform == "linux" and not CERTIFICATES.exists(),
     }
-    debian.install([package for package, absent in missing.items() if absent])
+    return [package for package, is_absent in absent.items() if is_absent]
 
 
 def prepare() -> None:
     """Make .venv from requirements/dev.txt, unless it is there and fits the lock."""
     lock = LOCKS / "dev.txt"
     stamp = PROJECT_ENVIRONMENT / "stamp"
-    if stamp.exists() and stamp.read_text() == _stamp(lock):
+    fitting = digest(lock, PROJECT_ENVIRONMENT)
+    if stamp.exists() and stamp.read_text() == fitting:
         return
-    prepare_debian()
     _make(PROJECT_ENVIRONMENT, lock, "Python environment")
-    stamp.write_text(_stamp(lock))
+    stamp.write_text(fitting)
 
 
 def isolated(name: str) -> Path:
     """Return an environment in the cache that holds requirements/NAME.txt alone."""
     lock = LOCKS / f"{name}.txt"
-    path = cache.folder() / f"environment-{name}-{_stamp(lock)[:12]}"
+    path = cache.folder() / f"environment-{name}-{digest(lock, cache.folder())[:12]}"
     stamp = path / "stamp"
     if not stamp.exists():  # environments hold their own path, so this one is made in place
-        prepare_debian()
         _make(path, lock, f"environment for {name}")
         stamp.touch()
     return path
 
 
-def _stamp(lock: Path) -> str:
-    return hashlib.sha256(f"{sys.version} {ROOT}\n{lock.read_text()}".encode()).hexdigest()
+def digest(lock: Path, place: Path) -> str:
+    """Tell environments apart that cannot stand in for each other.
+
+    A patch of Python is no reason for another one, and Debian may bring one along with the packages installed here.
+    """
+    python = f"{sys.implementation.cache_tag} {sys.executable}"
+    return hashlib.sha256(f"{python} {place}\n{lock.read_text()}".encode()).hexdigest()
 
 
 def _make(path: Path, lock: Path, label: str) -> None:

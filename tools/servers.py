@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools import cache, debian, environment
+from tools import cache, environment
 from tools.command import SetupError, run
 
 KAFKA_POM = Path(__file__).parent / "kafka.pom.xml"
@@ -22,11 +22,15 @@ GO_PROGRAMS = {
 }
 
 
-def prepare() -> None:
-    """Download and build whatever is missing."""
+def missing_packages() -> list[str]:
+    """Name what the servers still need from Debian."""
     java_packages = [] if find_java() else ["default-jre-headless"]
     maven_packages = [] if kafka_jars().exists() or shutil.which("mvn") else ["maven"]
-    debian.install(java_packages + maven_packages)
+    return java_packages + maven_packages
+
+
+def prepare() -> None:
+    """Download and build whatever is missing."""
     cache.keep(kafka_jars().name, _download_kafka)
     for name in GO_PROGRAMS:
         cache.keep(program(name).parent.name, functools.partial(_build, name))

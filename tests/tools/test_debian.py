@@ -33,7 +33,7 @@ def test_others_are_told_in_one_line_what_to_install(calls: Path) -> None:
     with pytest.raises(SetupError) as told:
         debian.install(["poppler-utils", "maven"], is_root=False)
     assert str(told.value) == (
-        "missing on this machine: run 'apt-get install poppler-utils maven' as root, then make again"
+        "missing on this machine: run 'apt-get update && apt-get install poppler-utils maven' as root, then make again"
     )
     assert not calls.exists()
 
