@@ -9,16 +9,12 @@ import json
 import random
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
-
-from stream.kafka import client_config
 from stream.topics import Topics
 from tests.harness.deployment import Deployment
 from tests.harness.files_server import FilesServer
@@ -29,11 +25,11 @@ from tests.harness.kafka import RealKafka
 from tests.harness.ledger import Ledger
 from tests.harness.pictures import picture
 from tests.harness.s3 import Minio
+from tests.system.progress import say, uncommitted, wait
 
 SENDERS = 8
 OUTCOME_SECONDS = 300.0
 QUIET_SECONDS = 60.0
-POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,6 @@ class Parts:
     genesys: GenesysServer
     files: FilesServer
     ledger: Ledger
-
-
-def say(text: str) -> None:
-    """Tell progress on stderr; stdout ends with the result."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 @contextmanager
@@ -129,35 +120,10 @@ def send_all(parts: Parts, plan: Plan) -> set[str]:
         return {event_id for event_id in senders.map(send, range(plan.attachments)) if event_id is not None}
 
 
-def wait(condition: Callable[[], bool], timeout_seconds: float, progress: Callable[[], str]) -> bool:
-    """Wait for a condition, telling progress; return whether it came true."""
-    deadline, told_at = time.monotonic() + timeout_seconds, 0.0
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        if time.monotonic() - told_at > 5:
-            say(progress())
-            told_at = time.monotonic()
-        time.sleep(POLL_SECONDS)
-    return True
-
-
 def all_is_committed(parts: Parts) -> bool:
     """Tell whether the group has committed everything, so that no copy is still under way."""
-    settings = parts.product.kafka_settings
-    topics = Topics.of(settings)
-    config = client_config(settings, client_id="lag") | {"group.id": settings.worker_group, "log_level": 0}
-    consumer = Consumer(config)
-    try:
-        places = [
-            TopicPartition(topic, partition)
-            for topic in (topics.attachments, topics.previews)
-            for partition in range(settings.topic_partitions)
-        ]
-        committed = consumer.committed(places, timeout=10)
-        return all(place.offset >= consumer.get_watermark_offsets(place, timeout=10)[1] for place in committed)
-    finally:
-        consumer.close()
+    topics = Topics.of(parts.product.kafka_settings)
+    return not uncommitted(parts.product.kafka_settings, topics.attachments, topics.previews)
 
 
 def run(plan: Plan, folder: Path) -> dict[str, int]:
