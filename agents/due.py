@@ -98,6 +98,7 @@ class Due:
         send: Send,
         clock: Callable[[], float],
         destinations: Collection[str],
+        *,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._rows = rows
