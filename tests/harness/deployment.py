@@ -32,7 +32,7 @@ class Deployment:
         self, folder: Path, *, bootstrap_servers: str, s3: S3Server, genesys_url: str, settings: Mapping[str, str]
     ) -> None:
         self.folder = folder
-        self._settings = {
+        self.settings = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "S3_ENDPOINT": s3.endpoint,
             "S3_ACCESS_KEY": s3.access_key,
@@ -57,7 +57,7 @@ class Deployment:
     @property
     def kafka_settings(self) -> KafkaSettings:
         """The settings that clients of the topics need."""
-        return load(KafkaSettings, self._settings, self.folder / "no.env")
+        return load(KafkaSettings, self.settings, self.folder / "no.env")
 
     @property
     def webhook_url(self) -> str:
@@ -122,7 +122,7 @@ class Deployment:
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            **self._settings,
+            **self.settings,
             **settings,
         }
         command = [sys.executable, "-m", *module]
