@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from typing import Any
 
 import msgspec
@@ -48,7 +49,8 @@ def our_app(plan: Plan, job: Job, slow_seek: SlowSeek, crash: Crash) -> PreviewA
     app = create_app(settings_of(plan))
     app.transport = transport_of(app, plan.seek_seconds, slow_seek)
     if plan.style is Style.TABLE:
-        Rows(app, "counts", Row, partitions=plan.partitions, send=Sender(app), on_skipped=skipped)
+        send, clock = Sender(app), time.time
+        Rows(app, "counts", Row, partitions=plan.partitions, append=send.append, on_skipped=skipped, clock=clock)
     flow = ConsumerFlow(app)
     for name in plan.topics:
         limits = LaneLimits(concurrency=8)
