@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from faust.types import TP
@@ -13,6 +13,7 @@ from agents.consumer import FAUST_LOGGER, Transport
 from agents.credentials import broker_credentials
 from agents.lane import Lane, Record
 from agents.offsets import Offsets
+from agents.recovery import Tables
 from agents.settings import WorkerSettings
 from stream.headers import as_dict
 
@@ -28,6 +29,16 @@ RAW: dict[str, Any] = {
 }
 
 
+class Drained(Protocol):
+    """A part that must not act on a partition after it has moved away."""
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """Begin nothing more and wait for what runs; at the deadline give it up."""
+
+    def resume(self) -> None:
+        """Begin again."""
+
+
 class PreviewApp(faust.App):
     """A Faust app whose agents hand every record to a lane, and whose commits follow the lanes."""
 
@@ -37,7 +48,7 @@ class PreviewApp(faust.App):
         super().__init__(*args, **kwargs)
         self.offsets = Offsets()
         self.drain_seconds = drain_seconds
-        self._lanes: list[Lane] = []
+        self._drained: list[Drained] = []
 
     def add_agent(self, topic: str, lane: Lane) -> None:
         """Feed every record of a topic to a lane."""
@@ -46,8 +57,12 @@ class PreviewApp(faust.App):
             async for event in stream.noack().events():
                 lane.feed(record_of(event.message))
 
-        self._lanes.append(lane)
+        self.drain_too(lane)
         self.agent(self.topic(topic, **RAW), name=topic)(feed)
+
+    def drain_too(self, part: Drained) -> None:
+        """Drain a part before partitions move away, and resume it once they are assigned."""
+        self._drained.append(part)
 
     def on_assigned_call(self, callback: Callable[[Iterable[TP]], None]) -> None:
         """Call back with the partitions that this worker owns, whenever they were assigned anew."""
@@ -68,12 +83,12 @@ class PreviewApp(faust.App):
 
     async def drain_lanes(self) -> None:
         """Wait until no job runs, at most `drain_seconds`."""
-        await asyncio.gather(*(lane.drain(self.drain_seconds) for lane in self._lanes))
+        await asyncio.gather(*(part.drain(self.drain_seconds) for part in self._drained))
 
     def resume_lanes(self) -> None:
         """Let the lanes take records again."""
-        for lane in self._lanes:
-            lane.resume()
+        for part in self._drained:
+            part.resume()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -119,6 +134,7 @@ def create_app(settings: WorkerSettings) -> PreviewApp:
         producer_request_timeout=30.0,
         stream_buffer_maxsize=4096,
         stream_wait_empty=True,  # waits for the lanes, see agents/consumer.py
+        TableManager=Tables,
         table_standby_replicas=0,
         topic_allow_declare=False,  # `python -m stream topics` makes them
         topic_disable_leader=True,

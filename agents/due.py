@@ -108,6 +108,7 @@ class Due:
         self._destinations = destinations
         self._sweep_seconds = sweep_seconds
         self._in_flight: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._draining = False
 
     async def put(self, partition: int, key: str, row: DueRow) -> None:
         """Write a row, replacing the one of the same key; returns once Kafka holds it."""
@@ -125,13 +126,28 @@ class Due:
         """
         now = self._clock()
         begun = []
-        for partition, key in self._index.due(now):
+        for partition, key in () if self._draining else self._index.due(now):
             row = self._rows.get(partition, key)
             if row is not None and row.due_at <= now and (partition, key) not in self._in_flight:
                 begun.append(self._begin(partition, key, row))
         if begun:
             await asyncio.wait(begun, timeout=self._sweep_seconds)
         return len(begun)
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """Begin with no row until `resume`, wait for the sends under way, and give up those that hang.
+
+        A tombstone that arrived after another worker has taken the partition over would delete the row that the
+        worker may have written under the same key.
+        """
+        self._draining = True
+        if self._in_flight:
+            await asyncio.wait(self._in_flight.values(), timeout=min(deadline_seconds, self._sweep_seconds))
+        await self.close()
+
+    def resume(self) -> None:
+        """Sweep again, after a drain."""
+        self._draining = False
 
     async def close(self) -> None:
         """Give up the sends that hang; their rows stay."""

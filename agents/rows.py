@@ -11,13 +11,13 @@ import heapq
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import faust
 import msgspec
 
-from agents.recovery import Table
+from agents.recovery import Recovered, Table
 from agents.sender import Append
 from agents.shelves import NOWHERE, Change, MemoryShelves, Reach, Shelf, Shelves
 from stream.messages import decoder
@@ -49,15 +49,6 @@ class Observer(Protocol[ObservedT_contra]):
         """Note that a whole partition has moved away."""
 
 
-class Recovered(NamedTuple):
-    """A changelog record that is read back."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-
-
 class _Owned:
     """One partition of this worker: its shelf, and our own writes that are ahead of its reach."""
 
@@ -71,7 +62,8 @@ class _Owned:
         if len(self._ahead) < AHEAD_MOST:  # else a foreign record lies between, which the next recovery reads
             heapq.heappush(self._ahead, offset)
         while self._ahead and self._ahead[0] <= reach.offset + 1:
-            reach = Reach(max(reach.offset, heapq.heappop(self._ahead)), known_at)
+            offset = heapq.heappop(self._ahead)
+            reach = Reach(offset, known_at) if offset > reach.offset else reach
         return reach
 
 
@@ -92,6 +84,7 @@ class Rows(Generic[RowT]):
         shelves: Shelves | None = None,
     ) -> None:
         self._owned: dict[int, _Owned] = {}
+        self._unshown: set[int] = set()
         self._decode = decoder(kind)
         self._encode = msgspec.json.Encoder().encode
         self._append = append
@@ -101,7 +94,7 @@ class Rows(Generic[RowT]):
         self._shelves = shelves or MemoryShelves()
         self._assigned_at = clock()
         self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
-        self._table = Table(app, name=name, partitions=partitions, followed_by=self)
+        self._table = Table(app, name=name, partitions=partitions, rows=self)
         app.tables.add(self._table)
 
     @property
@@ -141,7 +134,7 @@ class Rows(Generic[RowT]):
 
     # What recovery tells; see agents/recovery.py.
 
-    async def own(self, partitions: set[int]) -> None:
+    def own(self, partitions: set[int]) -> None:
         """Put away every partition but these; open those that are new."""
         self._assigned_at = self._clock()
         for partition in self._owned.keys() - partitions:
@@ -149,9 +142,20 @@ class Rows(Generic[RowT]):
         for partition in sorted(partitions):
             if partition not in self._owned:
                 self._owned[partition] = _Owned(self._shelves.open(self.changelog, partition, self._assigned_at))
-                await self._show(partition)
+                self._unshown.add(partition)
             if not 0 <= self._assigned_at - self._owned[partition].shelf.reach.known_at <= CONTINUED_SECONDS:
                 self.start_over(partition, "too long ago")
+
+    async def show(self) -> None:
+        """Tell the observer of the rows that new partitions brought with them; to be awaited after `own`."""
+        unshown, self._unshown = self._unshown & self._owned.keys(), set()
+        if self._observer is None:
+            return
+        for partition in unshown:
+            for number, (key, row) in enumerate(self.items(partition)):
+                self._observer.put(partition, key, row)
+                if number % BREATH_ROWS == BREATH_ROWS - 1:
+                    await asyncio.sleep(0)
 
     def reach(self, partition: int) -> int | None:
         """Return the offset up to which the rows follow the changelog, None for a partition of another worker."""
@@ -195,14 +199,6 @@ class Rows(Generic[RowT]):
         if self._observer is not None:
             self._observer.drop(partition)
 
-    async def _show(self, partition: int) -> None:
-        if self._observer is None:
-            return
-        for number, (key, row) in enumerate(self.items(partition)):
-            self._observer.put(partition, key, row)
-            if number % BREATH_ROWS == BREATH_ROWS - 1:
-                await asyncio.sleep(0)
-
     async def _write(self, partition: int, key: str, value: bytes | None) -> bool:
         """Write to changelog and shelf; return False when the partition has moved away meanwhile."""
         known_at = self._clock()
@@ -215,13 +211,16 @@ class Rows(Generic[RowT]):
 
     def _change(self, record: Recovered) -> Iterator[Change]:
         """Yield the change of a record, nothing when it is not ours, and tell the observer."""
+        key, value = record.key, record.value
         try:
-            name = (record.key or b"").decode()
-            row = None if record.value is None else self._decode(record.value)
+            name = key.decode() if key is not None else None
+            row = None if value is None else self._decode(value)
         except (UnicodeDecodeError, msgspec.DecodeError):
+            name = None
+        if key is None or name is None:
             self._on_skipped()
             return
-        yield name.encode(), record.value
+        yield key, value
         if self._observer is None:
             return
         if row is None:

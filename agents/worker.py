@@ -24,11 +24,13 @@ from agents.readiness import topics_are_there
 from agents.render import RenderAgent
 from agents.rendering.pool import create_pool
 from agents.results import Results
+from agents.rocksdb import RocksShelves
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
 from agents.scratch import SWEEP_INTERVAL_SECONDS, create_scratch, sweep
 from agents.sender import Sender
 from agents.settings import WorkerSettings
+from agents.shelves import MemoryShelves, Shelves
 from agents.source import Source
 from agents.storage import create_store
 from stream.failures import Failure, Stage
@@ -63,6 +65,8 @@ class Worker:
         self._crash: BaseException | None = None
         self._app = create_app(settings)
         self._send = Sender(self._app)
+        on_disk = settings.worker_table_store == "rocksdb"
+        self._shelves: Shelves = RocksShelves(settings.worker_data_dir) if on_disk else MemoryShelves()
         index = DueIndex()
         self._links = self._rows(LINKS_TABLE, LinkRow)
         self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time, self._topics.read)
@@ -84,6 +88,7 @@ class Worker:
             metrics=self.metrics,
             health=self.health,
         )
+        self._app.drain_too(self._due)
         self._app.timer(settings.timer_interval_seconds)(self._sweep_due)
         self._app.on_assigned_call(self._monitor.on_assigned)
 
@@ -188,9 +193,11 @@ class Worker:
             table,
             kind,
             partitions=self._settings.topic_partitions,
-            send=self._send,
+            append=self._send.append,
             on_skipped=self.metrics.rows_skipped.labels(table).inc,
+            clock=time.time,
             observer=observer,
+            shelves=self._shelves,
         )
 
     def _observe_call(self, call: str, status: str, seconds: float) -> None:

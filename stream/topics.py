@@ -13,6 +13,8 @@ RECORD_MAX_BYTES: Final = 1_048_588
 DEAD_LETTER_MAX_BYTES: Final = 3 * RECORD_MAX_BYTES
 # Compaction leaves the open segment alone and recovery reads it whole, so it stays well under the default of 1 GiB.
 CHANGELOG_SEGMENT_BYTES: Final = 67_108_864
+# Kafka's own default. Rows on disk are continued after an absence of at most half of it, see agents/rows.py.
+CHANGELOG_TOMBSTONE_SECONDS: Final = 86_400
 MS_PER_HOUR: Final = 3_600_000
 
 
@@ -91,6 +93,7 @@ def _deleting(retention_hours: int, max_bytes: int) -> dict[str, str]:
 def _compacting() -> dict[str, str]:
     return {
         "cleanup.policy": "compact",
+        "delete.retention.ms": str(CHANGELOG_TOMBSTONE_SECONDS * 1000),
         "segment.bytes": str(CHANGELOG_SEGMENT_BYTES),
         "max.message.bytes": str(RECORD_MAX_BYTES),
     }

@@ -190,3 +190,38 @@ async def test_a_crash_between_send_and_delete_sends_again_after_recovery() -> N
     assert len(sent.records) == 1
     sweep.cancel()
     await due.close()
+
+
+async def test_a_drain_waits_for_what_is_being_sent_and_nothing_more_is_begun_until_the_end() -> None:
+    sending, sent = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        sending.set()
+        await sent.wait()
+
+    due, rows = due_table(Changelog(), Sent(slow), now=50.0)
+    await due.put(0, "k", row(10.0))
+    sweep = asyncio.create_task(due.sweep())
+    await sending.wait()
+    drain = asyncio.create_task(due.drain(30.0))
+    await asyncio.sleep(0)
+    await due.put(0, "later", row(20.0))
+    assert await due.sweep() == 0
+    assert not drain.done()
+    sent.set()
+    await asyncio.gather(drain, sweep)
+    assert rows.get(0, "k") is None
+    due.resume()
+    assert await due.sweep() == 1
+
+
+async def test_a_send_that_hangs_is_given_up_when_its_partition_is_about_to_move_away() -> None:
+    log = Changelog()
+    due, rows = due_table(log, Sent(asyncio.Event().wait), now=50.0)
+    await due.put(0, "k", row(10.0))
+    sweep = asyncio.create_task(due.sweep())
+    await asyncio.sleep(0)
+    await due.drain(0.01)
+    await sweep
+    assert rows.get(0, "k") is not None
+    assert log.last(0, "k") is not None

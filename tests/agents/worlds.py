@@ -123,10 +123,10 @@ class Journalled(Changelog):
         self._journal = journal
         self._table = table
 
-    async def __call__(self, topic: str, **kwargs: Any) -> None:
+    async def __call__(self, topic: str, **kwargs: Any) -> int:
         kind = "delete" if kwargs["value"] is None else _label(kwargs["value"])
         self._journal.append(f"{self._table} {kind}")
-        await super().__call__(topic, **kwargs)
+        return await super().__call__(topic, **kwargs)
 
 
 def _label(value: bytes) -> str:
