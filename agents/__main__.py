@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from stream.settings import WrongSettingError, load
 
@@ -38,7 +40,18 @@ def _worker() -> int:
 
     settings = load(WorkerSettings)
     configure_logging(settings.log_level, settings.log_format)
-    return asyncio.run(_run(settings))
+    end_process(asyncio.run(_run(settings)))
+
+
+def end_process(code: int) -> NoReturn:
+    """End now, whatever threads are left.
+
+    Faust's are no daemons, and aiokafka's heartbeat looks for its coordinator for ever when it is closed while Kafka is
+    away: the worker had stopped and its process never ended.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 async def _run(settings: "WorkerSettings") -> int:
