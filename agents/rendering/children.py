@@ -13,6 +13,7 @@ from typing import Final
 
 import agents
 from agents.rendering import wire
+from agents.rendering.layers import Layers, Requirement
 from agents.rendering.verdicts import Limits, Order
 
 # All that a child can read of an environment. One malloc arena: children have one thread.
@@ -30,6 +31,10 @@ KEPT_PAYLOAD_BYTES: Final = 4_194_304
 
 class ForkserverGone(Exception):  # noqa: N818 - a state, like the tree in failures.py
     """The forkserver died or could not fork: our trouble, not the file's."""
+
+
+class Unconfined(ForkserverGone):
+    """A child lacks layers of confinement without which it must not see a file; they are named."""
 
 
 class ChildDied(Exception):  # noqa: N818 - a state, like the tree in failures.py
@@ -55,18 +60,19 @@ class Child:
         self._answers = answers
         self._payload = payload
         self._received = bytearray()
-        self._answer: asyncio.Future[bytes] | None = loop.create_future()  # first, an empty frame: it is ready
-        self._max_answer_bytes = 0
+        self._answer: asyncio.Future[bytes] | None = loop.create_future()  # first, its Ready
+        self._max_answer_bytes = wire.MAX_MESSAGE_BYTES
         self.broken = False
         os.set_blocking(orders, False)
         os.set_blocking(answers, False)
         loop.add_reader(answers, self._read)
 
-    async def ready(self) -> None:
-        """Wait until the child has given up what it does not need; raises ChildDied or wire.Garbage."""
-        if self._answer is not None:
-            await self._answer
-            self._answer = None
+    async def ready(self) -> Layers:
+        """Wait until the child is confined; returns how far. Raises ChildDied or wire.Garbage."""
+        assert self._answer is not None  # noqa: S101 - asked once, before any job
+        body = await self._answer
+        self._answer = None
+        return wire.ready(body).layers
 
     async def ask(self, data: bytes, order: Order) -> bytes:
         """Hand over a file and wait for the body of the answer; raises ChildDied, ChildLeft or wire.Garbage.
@@ -130,7 +136,8 @@ class Child:
 class Forkserver:
     """Starts the forkserver when the first child is wanted, and again should it ever die."""
 
-    def __init__(self, engine_module: str, scratch: Path | None = None) -> None:
+    def __init__(self, engine_module: str, scratch: Path | None = None, requirement: Requirement | None = None) -> None:
+        self._requirement = requirement or Requirement()
         self._engine_module = engine_module
         self._environment = {**ENVIRONMENT, "TMPDIR": str(scratch)} if scratch else dict(ENVIRONMENT)
         self._process: subprocess.Popen[bytes] | None = None
@@ -166,7 +173,7 @@ class Forkserver:
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
 
     async def fork(self, limits: Limits, *, may_exec: bool) -> Child:
-        """Return a new child; raises ForkserverGone."""
+        """Return a new child, confined as required; raises ForkserverGone, Unconfined among them."""
         self.start()
         loop = asyncio.get_running_loop()
         child, theirs = _open_child(loop)
@@ -201,7 +208,9 @@ class Forkserver:
     async def _until_ready(self, child: Child) -> None:
         try:
             async with asyncio.timeout(FORK_SECONDS):
-                await child.ready()
+                unmet = self._requirement.unmet(await child.ready())
+            if unmet:
+                raise Unconfined(unmet)  # noqa: TRY301 - ends the child like any other failure
         except BaseException as error:
             self.retire(child)
             if isinstance(error, TimeoutError | ChildDied | wire.Garbage):

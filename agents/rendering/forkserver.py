@@ -14,7 +14,8 @@ import sys
 from contextlib import suppress
 from typing import Any, Final
 
-from agents.rendering import child, wire
+from agents.rendering import child, syscalls, wire
+from agents.rendering.confinement import leave_network
 
 DESCRIPTORS_OF_A_CHILD: Final = 3
 KIBIBYTE: Final = 1024
@@ -24,16 +25,17 @@ PR_SET_CHILD_SUBREAPER: Final = 36  # prctl(2)
 class Server:
     """Forks, kills and reaps at the parent's word; ends, with all children, when the parent is gone."""
 
-    def __init__(self, parent: socket.socket, engine: Any) -> None:
+    def __init__(self, parent: socket.socket, engine: Any, network: str) -> None:
         self._parent = parent
         self._engine = engine
+        self._network = network
         self._pids: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
         """Serve until the parent closes its end."""
-        child.prctl(PR_SET_CHILD_SUBREAPER, 1)  # grandchildren left behind are ours to reap, not process 1's
+        syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1)  # grandchildren left behind are ours to reap, not process 1's
         for asked_to_end in (signal.SIGINT, signal.SIGTERM):  # the parent's to handle: it drains first, then hangs up
             signal.signal(asked_to_end, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -85,7 +87,9 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            child.main(self._engine.render, descriptors, request.limits, may_exec=request.may_exec)
+            child.main(
+                self._engine.render, descriptors, request.limits, may_exec=request.may_exec, network=self._network
+            )
             os._exit(0)
         finally:
             os._exit(1)
@@ -117,12 +121,13 @@ def _kill_group(pid: int) -> None:
 
 def main(socket_descriptor: int, engine_module: str) -> None:
     """Load the engine and serve."""
+    network = leave_network()  # before an engine may start a thread: then the kernel no longer lets it
     engine = importlib.import_module(engine_module)
     engine.preload()
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise copy every shared page it looks at
     with socket.socket(fileno=socket_descriptor) as parent:
-        Server(parent, engine).run()
+        Server(parent, engine, network).run()
 
 
 if __name__ == "__main__":

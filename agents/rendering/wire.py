@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from agents.rendering.layers import Layers
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition
 from agents.rendering.webp import webp_size
 
@@ -20,7 +21,6 @@ PAYLOAD_FD: Final = 5
 FIRST_UNUSED_FD: Final = 6
 
 LENGTH: Final = struct.Struct("<I")
-READY: Final = LENGTH.pack(0)  # a child's first word: confined, and waiting for orders
 MAX_MESSAGE_BYTES: Final = 65_536
 MAX_TEXT_CHARACTERS: Final = 2_000
 
@@ -53,6 +53,12 @@ class Exited(Struct, frozen=True, tag=True):
     peak_rss_bytes: int
 
 
+class Ready(Struct, frozen=True):
+    """A child's first word, before it has seen a file: each layer of its confinement, and why it is not in force."""
+
+    layers: Layers
+
+
 class Garbage(Exception):  # noqa: N818 - a state, like the tree in failures.py
     """A child answered with something no honest child would send."""
 
@@ -60,6 +66,7 @@ class Garbage(Exception):  # noqa: N818 - a state, like the tree in failures.py
 _encoder = msgspec.msgpack.Encoder()
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Rendition | Refusal)
 _orders = msgspec.msgpack.Decoder(Order)
+_readies = msgspec.msgpack.Decoder(Ready)
 _requests: msgspec.msgpack.Decoder[Fork | Kill] = msgspec.msgpack.Decoder(Fork | Kill)
 _reports: msgspec.msgpack.Decoder[Forked | Exited] = msgspec.msgpack.Decoder(Forked | Exited)
 
@@ -79,10 +86,18 @@ def report(data: bytes) -> Forked | Exited:
     return _reports.decode(data)
 
 
-def frame(value: Order | Answer) -> bytes:
+def frame(value: Order | Answer | Ready) -> bytes:
     """Encode with a length in front."""
     body = _encoder.encode(value)
     return LENGTH.pack(len(body)) + body
+
+
+def ready(body: bytes) -> Ready:
+    """Decode a child's first word; raises Garbage."""
+    try:
+        return _readies.decode(body)
+    except msgspec.DecodeError as error:
+        raise Garbage("a first word that is none of ours") from error
 
 
 def read_order(descriptor: int) -> Order | None:

@@ -44,6 +44,16 @@ def children_of(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
+def environment_of(pid: int) -> set[str]:
+    """Return the names of the variables that can be read of a process."""
+    return {entry.split(b"=")[0].decode() for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if entry}
+
+
+def descriptors_of(pid: int) -> dict[int, str]:
+    """Return what each open descriptor of a process is."""
+    return {int(link.name): str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+
+
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Await a condition under a deadline."""
     deadline = time.monotonic() + seconds

@@ -6,7 +6,6 @@ The payload names the deed.
 import ctypes
 import os
 import signal
-import socket
 from collections.abc import Callable, Mapping
 
 from agents.rendering import engine, wire
@@ -78,20 +77,6 @@ def _forked() -> str:
     return str(pid)
 
 
-def _surroundings() -> str:
-    """List the environment as the kernel shows it, and what each descriptor is."""
-    with open("/proc/self/environ", "rb") as environment:  # noqa: PTH123 - what hostile code would do
-        names = sorted(entry.split(b"=")[0].decode() for entry in environment.read().split(b"\0") if entry)
-    kinds = []
-    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
-        try:
-            socket.socket(fileno=os.dup(descriptor)).close()
-            kinds.append(f"{descriptor}:socket")
-        except OSError:
-            kinds.append(str(descriptor))
-    return f"{','.join(names)}|{','.join(kinds)}"
-
-
 DEEDS: Mapping[bytes, Callable[[bytes], None]] = {
     b"spin": _spin,
     b"sleep": _sleep,
@@ -101,4 +86,4 @@ DEEDS: Mapping[bytes, Callable[[bytes], None]] = {
     b"allocate": _allocate,
     b"raise": _raise,
 }
-TELLING: Mapping[bytes, Callable[[], str]] = {b"fork": _forked, b"look": _surroundings}
+TELLING: Mapping[bytes, Callable[[], str]] = {b"fork": _forked}

@@ -8,7 +8,15 @@ from agents.rendering.children import ChildDied
 from agents.rendering.pool import RenderPool
 from agents.rendering.verdicts import Limits, Order, Refusal, Rendition, Verdict
 from stream.failures import Reason, Retryable
-from tests.agents.rendering.pools import SABOTEUR, alive, children_of, running_pool, until
+from tests.agents.rendering.pools import (
+    SABOTEUR,
+    alive,
+    children_of,
+    descriptors_of,
+    environment_of,
+    running_pool,
+    until,
+)
 from tests.harness.files import photo, saved
 
 SHORT = Limits(wall_seconds=0.3)
@@ -98,19 +106,22 @@ async def test_an_honest_webp_of_the_right_size_passes_the_same_check() -> None:
 
 async def test_children_inherit_no_secret_and_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENESYS_CLIENT_SECRET", "hidden")
-    async with running_pool(engine_module=SABOTEUR) as pool:
-        answer = await ask(pool, b"look")
-        assert isinstance(answer, Refusal)
-        names, descriptors = answer.reason.split("|")
-        assert names == "LANG,MALLOC_ARENA_MAX,PATH"
-        # 0 to 5, and the one that lists the folder.
-        assert sorted(descriptors.split(",")) == ["0", "1", "2", "3", "4", "5", "6"]
+    async with running_pool() as pool:
+        await ask(pool, PHOTO)
+        (child,) = children_of(forkserver_of(pool))
+        assert environment_of(child) == {"LANG", "MALLOC_ARENA_MAX", "PATH"}
+        null, pipe, payload, meter = "/dev/null", "pipe", "/memfd", f"/proc/{child}/clear_refs"
+        kinds = [target.split(":")[0] for _, target in sorted(descriptors_of(child).items())]
+        assert kinds == [null, null, null, pipe, pipe, payload, meter]
 
 
 async def test_what_a_child_started_dies_with_it() -> None:
-    async with running_pool(engine_module=SABOTEUR, jobs_per_child=1) as pool:
-        answer = await ask(pool, b"fork")
+    async with running_pool(engine_module=SABOTEUR) as pool:
+        order = Order(size_bytes=4, file_name="", declared_mime=None, limits=Limits())
+        answer = await pool._poppler_crew.run(b"fork", order, 10)  # the one profile that may start anything
         assert isinstance(answer, Refusal)
+        assert alive(int(answer.reason))
+        pool._poppler_crew.disband()
         await until(lambda: not alive(int(answer.reason)))
 
 
