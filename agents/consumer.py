@@ -51,6 +51,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         wanted = {
             TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned
         }
+        if not wanted:  # all of them moved away while the producer was flushed; aiokafka refuses to commit nothing
+            return False
         try:
             await consumer.commit(wanted)
         except (KafkaError, IllegalStateError) as error:
@@ -98,8 +100,11 @@ class Consumer(driver.Consumer):
     async def wait_empty(self) -> None:
         """Let the lanes end what runs, bounded, then commit; called by Faust before a rebalance and at the end."""
         await self.app.drain_lanes()
-        if not self.app.crashed:  # else the thread that commits has ended, and a call to it fails or never returns
-            await self.commit_and_end_transactions()
+        if self.app.crashed:  # the thread that commits has ended: a call to it fails or never returns
+            return
+        while await self.maybe_wait_for_commit_to_finish():
+            pass  # it began before the last jobs ended, and Faust would take it for the commit that is wanted here
+        await self.commit_and_end_transactions()
 
     # Positions. Records that were fetched before a seek must not be delivered after it: Faust would note their
     # offsets as read and then drop the older records that the seek brings back (issue 596).
@@ -114,6 +119,9 @@ class Consumer(driver.Consumer):
             if not self.flow_active or epoch != self._positions_epoch:
                 return  # a seek brings the rest back
             if active is None or tp in active or tp in self._buffered_partitions:
+                # Faust drops what lies before it. aiokafka goes back by itself where a topic was cut or made anew, and
+                # those are new records.
+                self._read_offset[tp] = None
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._to_message(tp, record)
 

@@ -29,6 +29,7 @@ class KafkaThread:
         self.commits_succeed = True
         self.ended = False
         self.during_seek: Callable[[], Awaitable[None]] = _at_once
+        self.during_commit: Callable[[], Awaitable[object]] = _at_once
 
     def assignment(self) -> set[TP]:
         return {PARTITION}
@@ -42,6 +43,7 @@ class KafkaThread:
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         if self.ended:
             raise RuntimeError("Event loop is closed")
+        await self.during_commit()
         if self.commits_succeed:
             self.commits.append(dict(offsets))
         return self.commits_succeed

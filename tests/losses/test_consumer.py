@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.util import commit_structure_validate
 from faust.types.enums import ProcessingGuarantee
 
 from agents.app import ConsumerFlow
@@ -55,6 +56,34 @@ async def test_a_rebalance_commits_what_was_done_before_it(kind: Kind) -> None:
         assert subject.thread.commits == [], MENDED
     else:
         assert subject.thread.commits == [{PARTITION: 5}]
+
+
+async def test_a_rebalance_commits_what_ended_while_a_commit_was_under_way(kind: Kind) -> None:
+    subject, answered = Subject(kind, committed=0), asyncio.Event()
+    subject.take(*range(10))
+    subject.finish(*range(5))
+    subject.thread.during_commit = answered.wait
+    by_timer = asyncio.create_task(subject.consumer.commit())
+    await asyncio.sleep(0)  # it has begun
+    subject.finish(*range(5, 10))
+    revoking = asyncio.create_task(subject.consumer.on_partitions_revoked({PARTITION}))
+    await asyncio.sleep(0)
+    answered.set()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.gather(by_timer, revoking)
+    if kind is Kind.STOCK:
+        assert subject.thread.commits == [{PARTITION: 5}], MENDED
+    else:
+        assert subject.thread.commits == [{PARTITION: 5}, {PARTITION: 10}]
+
+
+async def test_a_commit_of_partitions_that_have_moved_away_is_none(kind: Kind) -> None:
+    subject = Subject(kind)
+    subject.real_thread._consumer = Moved()
+    crashes: list[BaseException] = []
+    subject.real_thread.crash = lambda error: _append(crashes, error)
+    assert not await subject.real_thread._commit({PARTITION: 5})
+    assert len(crashes) == (1 if kind is Kind.STOCK else 0), MENDED
 
 
 async def test_a_commit_that_failed_is_tried_again(kind: Kind) -> None:
@@ -143,6 +172,38 @@ async def test_pausing_a_partition_keeps_the_records_that_are_fetched(kind: Kind
         assert seen == [0], MENDED
     else:
         assert seen == list(range(10))
+
+
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning(kind: Kind) -> None:
+    subject = Subject(kind, end=20)
+    draining = asyncio.create_task(subject.consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await subject.delivered_last.wait()
+        subject.delivered.clear()
+        subject.delivered_last.clear()
+        subject.thread.end = 30
+        subject.thread.position = 0  # as aiokafka does by itself when its offset is out of range
+        await subject.delivered_last.wait()
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    if kind is Kind.STOCK:
+        assert min(subject.delivered) > 10, MENDED
+    else:
+        assert subject.delivered == list(range(30))
+
+
+class Moved:
+    """An aiokafka consumer to which other partitions are assigned by now."""
+
+    def assignment(self) -> set[Any]:
+        return set()
+
+    async def commit(self, offsets: Any) -> None:
+        commit_structure_validate(offsets)
+
+
+async def _append(errors: list[BaseException], error: BaseException) -> None:
+    errors.append(error)
 
 
 class FailingTransaction:
