@@ -25,10 +25,17 @@ class Offsets:
         self._partitions: dict[TP, _Partition] = {}
 
     def take(self, tp: TP, offset: int) -> None:
-        """Note that a record was handed to a lane; offsets of a partition arrive in ascending order."""
+        """Note that a record was handed to a lane.
+
+        Offsets of a partition ascend. One that does not tells that the consumer went back: what was taken from there on
+        comes again, and counts only then.
+        """
         partition = self._partitions.setdefault(tp, _Partition())
+        if offset < partition.next_offset:
+            kept = [before for before in partition.unfinished if before < offset]
+            partition.unfinished = OrderedDict.fromkeys(kept)
         partition.unfinished[offset] = None
-        partition.next_offset = max(partition.next_offset, offset + 1)
+        partition.next_offset = offset + 1
 
     def finish(self, tp: TP, offset: int) -> None:
         """Note that a record needs no second delivery; unknown ones (of before a rebalance) are ignored."""

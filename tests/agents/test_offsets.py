@@ -36,6 +36,16 @@ def test_a_record_of_before_a_rebalance_does_not_count_when_it_ends() -> None:
     assert offsets.position(P0) is None
 
 
+def test_a_record_taken_before_the_consumer_went_back_does_not_move_the_position() -> None:
+    offsets = Offsets()
+    offsets.take(P0, 50)
+    offsets.take(P0, 10)
+    offsets.finish(P0, 50)
+    assert offsets.position(P0) == 10
+    offsets.finish(P0, 10)
+    assert offsets.position(P0) == 11
+
+
 @given(st.data())
 def test_whatever_the_order_of_ends_the_position_never_passes_an_unfinished_record(data: st.DataObject) -> None:
     taken = sorted(data.draw(st.sets(st.integers(0, 1000), min_size=1, max_size=50)))
