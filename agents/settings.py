@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from agents.rendering.layers import Layer
 from stream.settings import (
     HttpUrl,
     KafkaSettings,
@@ -23,7 +24,41 @@ MIN_SECRET_CHARACTERS: Final = 16
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 
 
-class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
+class RenderSettings(KafkaSettings, frozen=True, kw_only=True):
+    """Rendering, as the worker and the render command do it."""
+
+    render_children: Annotated[int, Meta(ge=0, le=256, description="Rendering children; 0 means one a core")] = 0
+    render_max_edge_px: Annotated[int, Meta(ge=16, le=4096, description="Longest side of a preview, pixels")] = 300
+    render_webp_quality: Annotated[int, Meta(ge=1, le=100, description="WebP quality")] = 85
+    render_max_pixels: Annotated[Positive, Meta(description="Pixels of a source, all frames summed")] = 50_000_000
+    render_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one rendering, seconds")] = 20.0
+    render_memory_bytes: Annotated[Positive, Meta(description="Address space of a rendering child, bytes")] = (
+        1_610_612_736
+    )
+    render_require_confinement: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Layers of confinement without which no file is rendered, separated by commas; "
+            f"all, or some of {', '.join(Layer)}; empty: go on with a warning"
+        ),
+    ] = ()
+
+    download_max_bytes: Annotated[Positive, Meta(description="Largest file, bytes (Genesys allows 25 MB)")] = 26_214_400
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for layer in self.render_require_confinement:
+            allowed = f"all, or layers among {', '.join(Layer)}, separated by commas"
+            require(layer in {*Layer, "all"}, "RENDER_REQUIRE_CONFINEMENT", layer, allowed)
+
+    @property
+    def required_layers(self) -> frozenset[Layer]:
+        """The layers of confinement without which no file is rendered."""
+        asked = self.render_require_confinement
+        return frozenset(Layer) if "all" in asked else frozenset(map(Layer, asked))
+
+
+class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     """The worker: agents, timer, rendering children."""
 
     worker_member_id: Annotated[
@@ -50,17 +85,8 @@ class WorkerSettings(KafkaSettings, frozen=True, kw_only=True):
     health_host: Annotated[Text, Meta(description="Address of /healthz, /readyz and /metrics")] = "0.0.0.0"  # noqa: S104
     health_port: Annotated[Port, Meta(description="Port of /healthz, /readyz and /metrics; 0 takes a free one")] = 8081
 
-    render_children: Annotated[int, Meta(ge=0, le=256, description="Rendering children; 0 means one a core")] = 0
     render_concurrency: Annotated[Positive, Meta(description="Attachments in flight in one worker")] = 8
-    render_max_edge_px: Annotated[int, Meta(ge=16, le=4096, description="Longest side of a preview, pixels")] = 300
-    render_webp_quality: Annotated[int, Meta(ge=1, le=100, description="WebP quality")] = 85
-    render_max_pixels: Annotated[Positive, Meta(description="Pixels of a source, all frames summed")] = 50_000_000
-    render_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one rendering, seconds")] = 20.0
-    render_memory_bytes: Annotated[Positive, Meta(description="Address space of a rendering child, bytes")] = (
-        1_610_612_736
-    )
 
-    download_max_bytes: Annotated[Positive, Meta(description="Largest file, bytes (Genesys allows 25 MB)")] = 26_214_400
     download_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one download, seconds")] = 20.0
     download_connect_timeout_seconds: Annotated[
         PositiveSeconds, Meta(description="Deadline of one connection, seconds")

@@ -99,6 +99,9 @@ class Metrics:
         self.render_children_lost = self._counter(
             "render_children_lost", "Rendering children that ended before their answer, by cause", "cause"
         )
+        self.confinement_layer = self._gauge(
+            "confinement_layer", "1 while a layer confines the rendering children, 0 where it is missing", "layer"
+        )
         self.downloaded_bytes = self._counter("downloaded_bytes", "Bytes of files downloaded")
         self.stored_bytes = self._counter("stored_bytes", "Bytes of previews stored")
 

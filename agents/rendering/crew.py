@@ -51,6 +51,11 @@ class Crew:
                     self._dismiss(child, answer)
                     return answer
 
+    async def fill(self, limits: Limits) -> None:
+        """Have one child ready before the first job; raises ForkserverGone."""
+        async with self.seats:
+            self.idle.append(await self._hired(limits))
+
     def disband(self) -> None:
         """Hang up on all idle children, which ends them."""
         while self.idle:

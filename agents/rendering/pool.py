@@ -15,12 +15,14 @@ from typing import Final
 
 import msgspec
 
-from agents.rendering.children import Forkserver, ForkserverGone
+from agents.rendering.children import Forkserver, ForkserverGone, Unconfined
 from agents.rendering.crew import Crew
+from agents.rendering.layers import Requirement
 from agents.rendering.poison import PoisonMemory
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict
-from agents.settings import WorkerSettings
+from agents.settings import RenderSettings
 from stream.failures import Reason, Retryable
+from stream.settings import wrong
 from stream.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,8 @@ LONGEST_NAME: Final = 300
 POPPLER: Final = ("pdftoppm", "pdfinfo")
 
 
-def create_pool(settings: WorkerSettings, scratch: Path, metrics: Metrics) -> "RenderPool":
-    """Build the worker's pool from its settings."""
+def create_pool(settings: RenderSettings, scratch: Path, metrics: Metrics) -> "RenderPool":
+    """Build a pool from settings; unlike a bare RenderPool, it proves its confinement when it starts."""
     limits = Limits(
         max_edge_px=settings.render_max_edge_px,
         webp_quality=settings.render_webp_quality,
@@ -44,6 +46,9 @@ def create_pool(settings: WorkerSettings, scratch: Path, metrics: Metrics) -> "R
         children=settings.render_children,
         scratch=scratch,
         on_lost=lambda cause: metrics.render_children_lost.labels(cause).inc(),
+        requirement=Requirement(
+            settings.required_layers, lambda layer, held: metrics.confinement_layer.labels(layer).set(held)
+        ),
     )
 
 
@@ -64,10 +69,12 @@ class RenderPool:
         second_opinion: bool = True,
         scratch: Path | None = None,
         on_lost: Callable[[str], None] = lambda _: None,
+        requirement: Requirement | None = None,
         engine_module: str = "agents.rendering.engine",
     ) -> None:
+        self._requirement = requirement
         self._limits = limits
-        self._forkserver = Forkserver(engine_module, scratch)
+        self._forkserver = Forkserver(engine_module, scratch, requirement)
         self._poison = PoisonMemory(remembered_refusals)
         self._second_opinion = second_opinion
         self._crew = Crew(
@@ -86,12 +93,17 @@ class RenderPool:
         )
 
     async def start(self) -> None:
-        """Execute the forkserver, which loads its codecs meanwhile; children are forked with the first jobs."""
+        """Execute the forkserver, which loads its codecs meanwhile; children are forked with the first jobs.
+
+        With a requirement, a child of each profile is forked now, and WrongSettingError names what it lacks.
+        """
         missing = [name for name in POPPLER if shutil.which(name) is None]
         if self._second_opinion and missing:
             logger.warning("rendering.no_second_opinion missing=%s: install poppler-utils", ",".join(missing))
             self._second_opinion = False
         self._forkserver.start()
+        if self._requirement is not None:
+            await self._prove(self._requirement)
 
     async def render(
         self, data: bytes, *, file_name: str, declared_mime: str | None = None, sha256: bytes | None = None
@@ -123,6 +135,20 @@ class RenderPool:
         self._crew.disband()
         self._poppler_crew.disband()
         await self._forkserver.close()
+
+    async def _prove(self, requirement: Requirement) -> None:
+        """Hire the first child of each profile; only the main one is kept."""
+        try:
+            await self._crew.fill(self._limits)
+            if self._second_opinion:
+                await self._poppler_crew.fill(self._limits)
+                self._poppler_crew.disband()
+        except Unconfined as error:
+            await self.close()
+            allowed = f"this system does not give {error}"
+            raise wrong("RENDER_REQUIRE_CONFINEMENT", ",".join(sorted(requirement.required)), allowed) from error
+        except ForkserverGone as error:
+            logger.warning("rendering.not_proven cause=%s", error)  # the first job tries again, and tells its outcome
 
     async def _opinion(self, data: bytes, order: Order) -> Answer:
         """Ask the first engine, and the second where the first is in doubt, within one deadline for both."""
