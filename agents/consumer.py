@@ -13,10 +13,13 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from agents.lease import Lease
 from agents.offsets import Offsets
 
 FAUST_LOGGER = logging.getLogger("faust")
 """For the services that extend Faust's: what they tell is of Faust's inner life."""
+UNKNOWN_MEMBER_ID = ""
+"""What aiokafka calls itself when Kafka has told it that it is no member."""
 FETCH_WAIT_SECONDS = 0.25
 """How long one fetch waits for records; a seek has to wait for the fetch before it."""
 
@@ -25,6 +28,7 @@ class Drainable(Protocol):
     """What the consumer asks of the app that owns it."""
 
     offsets: Offsets
+    lease: Lease
 
     async def drain_lanes(self) -> None:
         """Wait, bounded, until no job runs."""
@@ -37,6 +41,29 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that talks to Kafka; a failed commit is repeated later instead of ending the process."""
 
     logger = FAUST_LOGGER
+    app: Any  # an app that is also Drainable; Faust's own type is AppT
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer; each heartbeat that Kafka answers renews the lease."""
+        await super().on_start()
+        coordinator: Any = self._ensure_consumer()._coordinator  # noqa: SLF001 - it tells nobody of its heartbeats
+        heartbeat = coordinator._do_heartbeat  # noqa: SLF001
+
+        async def renewing_heartbeat() -> bool:
+            sent_at = self.app.lease.now()
+            answered: bool = await heartbeat()
+            if answered:
+                self.app.lease.renew(sent_at)
+            elif coordinator.member_id == UNKNOWN_MEMBER_ID:
+                self.app.lease.end()
+            return answered
+
+        coordinator._do_heartbeat = renewing_heartbeat  # noqa: SLF001
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Hand the assignment on; the session has begun anew with it."""
+        self.app.lease.renew(self.app.lease.now())
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)
@@ -143,8 +170,7 @@ class Consumer(driver.Consumer):
         committed: Mapping[TP, int] = await super().seek_to_committed()
         unmoved = [tp for tp, offset in committed.items() if not offset and not self._is_changelog_tp(tp)]
         if unmoved:
-            for tp, offset in (await self.earliest_offsets(*unmoved)).items():
-                await self._seek(tp, offset or 0)
+            await self.seek_wait({tp: offset or 0 for tp, offset in (await self.earliest_offsets(*unmoved)).items()})
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -51,6 +51,10 @@ class KafkaThread:
     def seek(self, _: TP, offset: int) -> None:
         self.position = offset
 
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        for tp, offset in partitions.items():
+            self.seek(tp, offset)
+
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         aiokafka: Any = SimpleNamespace(
             _subscription=SimpleNamespace(assigned_partitions=lambda: {TopicPartition(*PARTITION)}),
