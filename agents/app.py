@@ -12,6 +12,7 @@ from yarl import URL
 from agents.consumer import FAUST_LOGGER, Transport
 from agents.credentials import broker_credentials
 from agents.lane import Lane, Record
+from agents.lease import Lease
 from agents.offsets import Offsets
 from agents.recovery import Tables
 from agents.settings import WorkerSettings
@@ -47,6 +48,7 @@ class PreviewApp(faust.App):
     def __init__(self, *args: Any, drain_seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offsets = Offsets()
+        self.lease = Lease(self.conf.broker_session_timeout)
         self.drain_seconds = drain_seconds
         self._drained: list[Drained] = []
 

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from agents.rows import Rows
 from agents.sender import Send
+from stream.failures import Held
 from stream.headers import RecordHeaders
 
 logger = logging.getLogger(__name__)
@@ -169,5 +170,7 @@ class Due:
         try:
             await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
             await self._rows.delete(partition, key, only=row)
+        except Held as held:  # the row may be another worker's by now, who then sends it again
+            logger.info("due.not_ours", extra={"row": key, "reason": held.reason})
         except KafkaError as error:  # refused for good, not away: the row stays, for whoever mends the cause
             logger.error("due.refused", extra={"topic": row.topic, "row": key, "error": repr(error)})  # noqa: TRY400

@@ -6,6 +6,7 @@ reads the conversation back and looks for the object key, which is part of every
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -25,6 +26,8 @@ from stream.messages import Forget, Outcome, Preview, encode
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics
+
+logger = logging.getLogger(__name__)
 
 POST_START_SECONDS: Final = 20.0
 """How long a post may wait for its share of the rate before it must not start any more."""
@@ -78,7 +81,9 @@ class LinkAgent:
         retry: RetryPolicy,
         metrics: Metrics,
         clock: Callable[[], float],
+        owned_seconds: Callable[[], float],
     ) -> None:
+        """Take the parts; `owned_seconds` tells for how long the partitions are certainly this worker's."""
         self._topics = topics
         self._poster = poster
         self._store = store
@@ -90,6 +95,7 @@ class LinkAgent:
         self._retry = retry
         self._metrics = metrics
         self._clock = clock
+        self._owned_seconds = owned_seconds
 
     async def run(self, task: Task[Preview]) -> None:
         """Bring one preview into its conversation."""
@@ -136,21 +142,32 @@ class LinkAgent:
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 
     async def _say(self, task: Task[Preview]) -> str:
-        link, write_before = self._link(task.message), self._clock() + POST_START_SECONDS
+        link, start_seconds = self._link(task.message), min(POST_START_SECONDS, self._owned_seconds())
+        write_before = self._clock() + start_seconds
         if self._policy.idempotent:
             return await self._poster.post(link, write_before=write_before)
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
         await self._note_sending(task, not_before)
+        certainly_unsaid = False
         try:
             message_id = await self._poster.post(link, write_before=write_before)
         except Failure as failure:
-            if failure.reason is not Reason.GENESYS_AMBIGUOUS:  # certainly not posted: the next try need not look
+            certainly_unsaid = failure.reason is not Reason.GENESYS_AMBIGUOUS
+            if certainly_unsaid:  # the next try need not look
                 await self._links.delete(task.record.partition, link.event_id)
             raise
-        if self._clock() > not_before:
-            self._metrics.late_posts.inc()
+        finally:
+            if not certainly_unsaid:
+                self._tell_if_late(link, not_before)
         await self._note_sent(task, message_id)
         return message_id
+
+    def _tell_if_late(self, link: Link, not_before: float) -> None:
+        """Count a post that another worker may have given up waiting for, because this one was frozen as it wrote."""
+        late_seconds = self._clock() - not_before
+        if late_seconds > 0:
+            self._metrics.late_posts.inc()
+            logger.warning("link.late", extra={"event_id": link.event_id, "late_seconds": round(late_seconds, 1)})
 
     async def _note_sending(self, task: Task[Preview], not_before: float) -> None:
         partition, event_id = task.record.partition, task.message.attachment.event_id

@@ -16,6 +16,7 @@ from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
 from agents.genesys import RateShare, create_genesys
 from agents.lane import Lane, LaneLimits
+from agents.lease import leased
 from agents.lifecycle import LifecycleAgent
 from agents.link import LinkAgent, LinkPolicy, LinkRow
 from agents.monitor import Monitor
@@ -184,7 +185,8 @@ class Worker:
 
     async def _sweep_due(self) -> None:
         app = self._app
-        if not (app.rebalancing or app.in_recovery) and app.tables.actives_ready:
+        ours = app.tables.actives_ready and app.lease.remaining_seconds > 0
+        if ours and not (app.rebalancing or app.in_recovery):
             await self._due.sweep()
 
     def _rows(self, table: str, kind: type[RowT], observer: Observer[RowT] | None = None) -> Rows[RowT]:
@@ -193,7 +195,7 @@ class Worker:
             table,
             kind,
             partitions=self._settings.topic_partitions,
-            append=self._send.append,
+            append=leased(self._send.append, self._app.lease),
             on_skipped=self.metrics.rows_skipped.labels(table).inc,
             clock=time.time,
             observer=observer,
@@ -272,6 +274,7 @@ class Worker:
             retry=self._policy,
             metrics=self.metrics,
             clock=time.time,
+            owned_seconds=lambda: self._app.lease.remaining_seconds,
         )
 
     def _lifecycle_agent(self) -> LifecycleAgent:

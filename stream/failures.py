@@ -61,6 +61,7 @@ class Reason(StrEnum):
     PERMISSION_MISSING = "permission_missing"
     CREDENTIALS_REFUSED = "credentials_refused"
     CIRCUIT_OPEN = "circuit_open"
+    MEMBERSHIP_UNCERTAIN = "membership_uncertain"
     STORAGE_ACCESS_REFUSED = "storage_access_refused"
     PRESIGNED_EXPIRED = "presigned_expired"
 

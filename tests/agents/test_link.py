@@ -27,10 +27,14 @@ class Conversation:
         self.failures: list[Failure] = []
         self.said_despite_failure = False
         self.looked = 0
+        self.write_before = 0.0
+        self.post_seconds = 0.0
         self._world = world
 
     async def post(self, link: Link, *, write_before: float | None = None) -> str:
         assert write_before is not None
+        self.write_before = write_before
+        self._world.clock.now += self.post_seconds
         self._world.journal.append("post")
         failure = self.failures.pop(0) if self.failures else None
         if failure is None or self.said_despite_failure:
@@ -48,6 +52,7 @@ class Conversation:
 class Bench:
     def __init__(self, *, idempotent: bool = False) -> None:
         self.world = World()
+        self.owned_seconds = 30.0
         self.conversation = Conversation(self.world)
         self.store = MemoryStore(self.world.journal)
         self.store.objects[PREVIEW.object_key] = b"webp"
@@ -64,6 +69,7 @@ class Bench:
             retry=self.world.policy,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            owned_seconds=lambda: self.owned_seconds,
         )
         self.agent = Agent(stage=Stage.LINK, decode=decode_preview, run=link.run)
 
@@ -86,6 +92,34 @@ async def test_the_row_is_acknowledged_before_the_post_and_sent_after_it() -> No
     journal = bench.world.journal
     assert journal.index("links sending") < journal.index("post") < journal.index("links sent")
     assert journal.index("due put") < journal.index("post")
+
+
+@pytest.mark.parametrize(("owned_seconds", "start_seconds"), [(30.0, POST_START_SECONDS), (4.0, 4.0), (0.0, 0.0)])
+async def test_a_post_starts_only_while_its_partition_is_certainly_ours(
+    owned_seconds: float, start_seconds: float
+) -> None:
+    bench = Bench()
+    bench.owned_seconds = owned_seconds
+    await bench.deliver()
+    assert bench.conversation.write_before == NOW + start_seconds
+
+
+@pytest.mark.parametrize(
+    ("failure", "late"),
+    [
+        (None, 1),
+        (Retryable(Reason.GENESYS_AMBIGUOUS, "lost"), 1),
+        (Retryable(Reason.GENESYS_UNAVAILABLE, "certainly not said"), 0),
+    ],
+)
+async def test_a_post_that_may_have_been_written_after_others_gave_up_waiting_is_counted(
+    failure: Failure | None, late: int
+) -> None:
+    bench = Bench()
+    bench.conversation.failures = [failure] if failure else []
+    bench.conversation.post_seconds = POST_START_SECONDS + POST_TIMEOUT + CLOCK_SKEW_SECONDS + 1
+    await bench.deliver()
+    assert bench.world.metrics.late_posts._value.get() == late
 
 
 async def test_a_second_delivery_says_nothing_and_repeats_the_outcome() -> None:
