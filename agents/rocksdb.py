@@ -76,7 +76,9 @@ class RocksShelves:
                 logger.warning("rows.wiped", extra={"path": str(path), "reason": str(error)})
                 shutil.rmtree(path)
         path.mkdir(parents=True)
-        return RocksShelf(self._database(path), self._rocks, path, about)
+        shelf = RocksShelf(self._database(path), self._rocks, path, about)
+        shelf.clear(about.reach)
+        return shelf
 
     def close(self) -> None:
         """Let another process have the folder."""
@@ -121,7 +123,6 @@ class RocksShelf:
         self._rocks = rocks
         self._path = path
         self._about = about
-        self.write((), about.reach)
 
     @property
     def reach(self) -> Reach:

@@ -36,6 +36,16 @@ class Changelog:
         """Return the offset that comes next."""
         return self._ends[partition]
 
+    def compact(self, *, tombstones: bool) -> None:
+        """Drop every record that a later one of its key replaces, and old tombstones too; never a partition's last."""
+        last = {(record.partition, record.key): record.offset for record in self.records}
+        self.records = [
+            record
+            for record in self.records
+            if record.offset == self._ends[record.partition] - 1
+            or (record.offset == last[record.partition, record.key] and (record.value is not None or not tombstones))
+        ]
+
     def last(self, partition: int, key: str) -> bytes | None:
         """Return the last value of a key, None after a tombstone."""
         place = (partition, key.encode())
