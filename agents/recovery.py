@@ -13,6 +13,7 @@ from aiokafka.errors import IllegalStateError
 from faust.stores.memory import Store as MemoryStore
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery as StockRecovery
+from faust.tables.recovery import ServiceStopped
 from faust.types import TP
 from mode import Service
 
@@ -160,6 +161,19 @@ class Recovery(StockRecovery):
         self.tables.on_standbys_ready()
         app.on_rebalance_end()
         self.log.info("Worker ready")
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:  # noqa: ASYNC109 - Faust's signature
+        """Wait, and end the worker when it takes too long.
+
+        Faust takes an expired timeout for its own end: it reads back nothing ever again, and the worker keeps its
+        partitions and never works on them.
+        """
+        try:
+            await super()._wait(coro, timeout)
+        except ServiceStopped as stopped:
+            if self.should_stop:
+                raise
+            raise TimeoutError(f"Kafka did not answer a recovery within {timeout:g} s") from stopped
 
     def need_recovery(self) -> bool:
         """Return whether a partition is not read to its end."""
