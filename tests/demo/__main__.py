@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from tests.harness.genesys.server import GenesysServer
 from tests.harness.judge import said_twice
 from tests.harness.kafka import EmbeddedKafka
 from tests.harness.ledger import Ledger
+from tests.harness.processes import ProcessError
 from tests.harness.s3 import EmbeddedS3
 
 OUT: Final = ROOT / "demo-out"
@@ -42,6 +43,7 @@ FOREIGN_RECORD: Final = b"<xml>another team's record</xml>"
 class Demo:
     """What runs, and what has been sent so far."""
 
+    s3: EmbeddedS3
     product: Deployment
     files: FilesServer
     genesys: GenesysServer
@@ -110,7 +112,7 @@ def running(folder: Path) -> Iterator[Demo]:
         create_topics(product)
         product.start_bridge()
         ledger = stack.enter_context(Ledger(product.kafka_settings))
-        yield Demo(product, files, genesys, ledger)
+        yield Demo(s3, product, files, genesys, ledger)
 
 
 def create_topics(product: Deployment) -> None:
@@ -191,9 +193,11 @@ def keep(demo: Demo) -> None:
     say(f"bridge     {product.webhook_url}")
     say(f"worker     http://127.0.0.1:{product.health_ports[-1]}/metrics")
     say(f"Genesys    {demo.genesys.base_url}/_sim/conversations")
+    say(f"S3         {demo.s3.endpoint}")
     say(f"Kafka      {product.kafka_settings.kafka_bootstrap_servers}")
     say("Ctrl-C ends all of it.")
-    signal.pause()
+    with suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def run(folder: Path, started: float) -> int:
@@ -236,6 +240,9 @@ def main() -> int:
         except KeyboardInterrupt:
             say("Ended.")
             return 130
+        except ProcessError as error:
+            say(str(error))
+            return 1
 
 
 if __name__ == "__main__":
