@@ -160,6 +160,7 @@ def settle(rig: Rig, mayhem: Mayhem) -> dict[str, int]:
     wait(lambda: not lag(), COMMIT_SECONDS, lambda: f"lag {lag()}")
     ttl_seconds = float(rig.product.settings["PREVIEW_TTL_SECONDS"])
     wait(lambda: not previews(rig), ttl_seconds + EXPIRY_SECONDS, lambda: f"{len(previews(rig))} previews are stored")
+    wait(lambda: not lag(), COMMIT_SECONDS, lambda: f"lag {lag()}")  # of what the expiry brought
     tell(rig)
     workers = rig.product.workers
     return {
