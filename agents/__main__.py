@@ -1,4 +1,4 @@
-"""`python -m agents worker`: the commands of the acting side."""
+"""`python -m agents worker|render`: the commands of the acting side."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from stream.settings import WrongSettingError, load
@@ -26,12 +27,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="render attachments, post their previews, and expire them",
         description="Runs one worker until SIGTERM. Settings come from the environment and ./.env; see .env.example.",
     )
-    parser.parse_args(arguments)
+    render = commands.add_parser(
+        "render",
+        help="render local files, confined like a worker's",
+        description="Renders local files as a worker would. Settings RENDER_* count; exits 0 when all became pictures, "
+        "1 when some got a verdict instead, 2 when some could not be read.",
+    )
+    _add_render_arguments(render)
+    given = parser.parse_args(arguments)
     try:
-        return _worker()
+        return _worker() if given.command == "worker" else _render(given)
     except WrongSettingError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_USAGE
+
+
+def _add_render_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file to render")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write the previews into this folder")
+
+
+def _render(given: argparse.Namespace) -> int:
+    from agents.render_command import run  # noqa: PLC0415 - `--help` must not pay for it
+    from agents.settings import RenderSettings  # noqa: PLC0415
+    from stream.telemetry import configure_logging  # noqa: PLC0415
+
+    settings = load(RenderSettings)
+    configure_logging("WARNING", "text")
+    return run(given.files, as_json=given.json, out=given.out, settings=settings)
 
 
 def _worker() -> int:

@@ -19,6 +19,8 @@ from agents.rendering.confinement import leave_network
 
 DESCRIPTORS_OF_A_CHILD: Final = 3
 KIBIBYTE: Final = 1024
+# Compiled modules that Python loads when it first needs them: a confined child can no longer load code.
+LOADED_EARLY: Final = ("unicodedata", "encodings.idna", "array", "bisect", "decimal", "random", "zlib", "bz2", "lzma")
 PR_SET_CHILD_SUBREAPER: Final = 36  # prctl(2)
 
 
@@ -122,6 +124,8 @@ def _kill_group(pid: int) -> None:
 def main(socket_descriptor: int, engine_module: str) -> None:
     """Load the engine and serve."""
     network = leave_network()  # before an engine may start a thread: then the kernel no longer lets it
+    for name in LOADED_EARLY:
+        importlib.import_module(name)
     engine = importlib.import_module(engine_module)
     engine.preload()
     gc.collect()
