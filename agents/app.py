@@ -19,6 +19,9 @@ from agents.settings import WorkerSettings
 from stream.headers import as_dict
 
 REBALANCE_MARGIN_SECONDS = 30.0
+# A worker whose partitions are all paused, as in a long outage of S3, polls nothing. Faust's 1,000 s would then make
+# aiokafka leave the group, and never join again because nothing is polled. That the loop lives is /healthz's to tell.
+MAX_POLL_SECONDS = 1_000_000.0
 FETCH_BYTES = 1024 * 1024
 SEND_BYTES = 4 * 1024 * 1024  # a dead letter holds another record in base64
 RAW: dict[str, Any] = {
@@ -125,6 +128,7 @@ def create_app(settings: WorkerSettings) -> PreviewApp:
         broker_heartbeat_interval=settings.worker_heartbeat_seconds,
         broker_rebalance_timeout=settings.worker_drain_seconds + REBALANCE_MARGIN_SECONDS,
         broker_commit_interval=settings.worker_commit_interval_seconds,
+        broker_max_poll_interval=MAX_POLL_SECONDS,
         broker_max_poll_records=32,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_member_id or None,

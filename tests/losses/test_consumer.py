@@ -123,6 +123,15 @@ async def test_a_fetch_under_way_holds_up_a_rebalance_only_shortly(kind: Kind) -
         assert waits_ms == 250
 
 
+async def test_a_worker_that_is_held_for_long_stays_in_its_group(kind: Kind) -> None:
+    aiokafka = Subject(kind).real_thread._create_consumer(asyncio.get_running_loop())
+    aiokafka._closed = True
+    if kind is Kind.STOCK:
+        assert aiokafka._max_poll_interval_ms == 1_000_000, MENDED
+    else:
+        assert aiokafka._max_poll_interval_ms > 7 * 24 * 3600 * 1000
+
+
 @pytest.mark.parametrize("committed", [None, 0])
 async def test_a_seek_goes_to_the_beginning_where_nothing_is_committed(kind: Kind, committed: int | None) -> None:
     subject = Subject(kind, committed=committed, end=50, position=40)
@@ -154,6 +163,33 @@ async def test_records_read_during_a_seek_are_delivered_after_it(kind: Kind) -> 
     await asyncio.gather(draining, return_exceptions=True)
     if kind is Kind.STOCK:
         assert not set(range(10, 100)) <= set(subject.delivered), MENDED
+    else:
+        assert subject.delivered == list(range(10, 100))
+
+
+async def test_a_fetch_that_ends_as_a_changelog_is_sought_hides_nothing(kind: Kind) -> None:
+    subject = Subject(kind, end=100, position=50)
+    fetched, told = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        fetched.set()
+        await told.wait()
+
+    subject.thread.during_fetch = hold
+    draining = asyncio.create_task(subject.consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())))
+    await fetched.wait()
+    subject.consumer.stop_flow()
+    seeking = asyncio.create_task(subject.consumer.seek_wait({PARTITION: 10}))
+    await asyncio.sleep(0)
+    told.set()
+    await seeking
+    subject.consumer.resume_flow()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await subject.delivered_last.wait()
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    if kind is Kind.STOCK:
+        assert 10 not in subject.delivered, MENDED
     else:
         assert subject.delivered == list(range(10, 100))
 
