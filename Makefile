@@ -5,10 +5,10 @@ TOOLS := $(PYTHON) -m tools
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test fast system check format lock schemas clean
+.PHONY: help setup servers demo test fast system hostile confinement check format lock schemas clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from the lock, with the Debian packages it needs
 	@$(TOOLS) setup
@@ -28,6 +28,12 @@ fast: setup ## The tests that need no real server
 
 system: servers ## Real processes, real servers, one worker killed; the last line is JSON
 	@$(BIN)/python -m tests.system
+
+hostile: setup ## Every test file beside the project, or made-up ones, through the renderer; the last line is JSON
+	@$(BIN)/python -m tests.hostile
+
+confinement: setup ## Every escape from a rendering child, tried; the last line is JSON
+	@$(BIN)/python -m tests.confinement
 
 check: setup ## Lint, formatting, types, layers, dependencies
 	@$(BIN)/ruff check

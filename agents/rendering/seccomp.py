@@ -91,7 +91,11 @@ def restrict(*, may_exec: bool, signals_scoped: bool) -> None:
 
     `signals_scoped` tells that landlock keeps signals inside; only then may a child that executes end what it started.
     """
-    program = assembled(syscalls.machine(), os.getpid(), may_exec=may_exec, may_kill=may_exec and signals_scoped)
+    install(assembled(syscalls.machine(), os.getpid(), may_exec=may_exec, may_kill=may_exec and signals_scoped))
+
+
+def install(program: Sequence[Instruction]) -> None:
+    """Have the kernel run a filter before every system call of this process, for good; raises OSError."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *instruction) for instruction in program))
     header = struct.pack("@HP", len(program), ctypes.addressof(code))  # struct sock_fprog
     syscalls.call("seccomp", ctypes.c_uint(SET_MODE_FILTER), ctypes.c_uint(0), ctypes.c_char_p(header))

@@ -142,9 +142,11 @@ def become(path: str) -> str:
 
 def execute_from_memory(path: str) -> str:
     """Run a program that is in no folder."""
-    descriptor = os.memfd_create("program", 0)
-    os.write(descriptor, Path(path).read_bytes())
-    return execute(f"/proc/self/fd/{descriptor}")
+    writer = os.memfd_create("program")
+    reader = os.open(f"/proc/{os.getpid()}/fd/{writer}", os.O_RDONLY)
+    os.write(writer, Path(path).read_bytes())
+    os.close(writer)  # a file that is open for writing cannot be executed
+    return execute(f"/proc/{os.getpid()}/fd/{reader}")
 
 
 def trace(pid: str) -> str:
