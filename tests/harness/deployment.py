@@ -121,6 +121,7 @@ class Deployment:
         environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(self.folder),  # what a killed process leaves there goes with the folder
             "PYTHONUNBUFFERED": "1",
             **self.settings,
             **settings,
