@@ -120,7 +120,7 @@ class ConsumerFlow:
 def create_app(settings: WorkerSettings) -> PreviewApp:
     """Make the app; agents, tables and timers are added by the composition root."""
     return PreviewApp(
-        settings.worker_group,
+        settings.group,
         drain_seconds=settings.worker_drain_seconds,
         broker=[URL(f"kafka://{server}") for server in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=broker_credentials(settings),

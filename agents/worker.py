@@ -108,7 +108,7 @@ class Worker:
             probes = Probes(self.health, self.metrics, settings.health_host, settings.health_port)
             port = await probes.start()
             stack.push_async_callback(probes.close)
-            logger.info("worker.started", extra={"health_port": port, "group": settings.worker_group})
+            logger.info("worker.started", extra={"health_port": port, "group": settings.group})
             for close in (
                 self._store.close,
                 self._genesys.close,

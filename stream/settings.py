@@ -108,12 +108,18 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=87_600, description="How long dead letters are kept for a replay, hours")
     ] = 720
     worker_group: Annotated[
-        TopicName, Meta(description="Kafka consumer group of the workers, and prefix of their tables' changelogs")
+        TopicName,
+        Meta(description="Kafka consumer group of the workers, after TOPIC_PREFIX; their tables' changelogs follow it"),
     ] = "attachment-previews"
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged")
     ] = "INFO"
     log_format: Annotated[Literal["json", "text"], Meta(description="One JSON object a line, or text")] = "json"
+
+    @property
+    def group(self) -> str:
+        """The consumer group: another prefix is another group, so that two deployments never share tables."""
+        return f"{self.topic_prefix}{self.worker_group}"
 
     def __post_init__(self) -> None:
         self._require_sasl()

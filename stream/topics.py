@@ -37,7 +37,7 @@ class Topics:
 
     @classmethod
     def of(cls, settings: KafkaSettings) -> Self:
-        """Name the topics: after the prefix, and the tables' changelogs after the worker group as Faust does."""
+        """Name the topics: after the prefix, and the tables' changelogs after the group as Faust does."""
         prefix = settings.topic_prefix
         return cls(
             attachments=f"{prefix}attachments",
@@ -45,8 +45,8 @@ class Topics:
             lifecycle=f"{prefix}lifecycle",
             results=f"{prefix}results",
             dead_letters=f"{prefix}dead-letters",
-            links_changelog=changelog(settings.worker_group, LINKS_TABLE),
-            due_changelog=changelog(settings.worker_group, DUE_TABLE),
+            links_changelog=changelog(settings.group, LINKS_TABLE),
+            due_changelog=changelog(settings.group, DUE_TABLE),
         )
 
 
@@ -60,9 +60,9 @@ class TopicSpec:
     config: dict[str, str]
 
 
-def changelog(worker_group: str, table: str) -> str:
+def changelog(group: str, table: str) -> str:
     """Name the changelog of a table as Faust does (faust/tables/base.py, _changelog_topic_name)."""
-    return f"{worker_group}-{table}-changelog"
+    return f"{group}-{table}-changelog"
 
 
 def specs(settings: KafkaSettings) -> list[TopicSpec]:

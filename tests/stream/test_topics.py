@@ -5,7 +5,7 @@ from stream.kafka import client_config, producer_config, reader_config
 from stream.settings import KafkaSettings, Secret
 from stream.topics import Topics, changelog, specs
 
-SETTINGS = KafkaSettings(topic_prefix="prod.", worker_group="previews-prod", topic_partitions=12)
+SETTINGS = KafkaSettings(topic_prefix="prod.", worker_group="previews", topic_partitions=12)
 
 
 def test_topics_are_named_after_the_prefix_and_changelogs_as_faust_names_them() -> None:
@@ -15,9 +15,15 @@ def test_topics_are_named_after_the_prefix_and_changelogs_as_faust_names_them() 
         lifecycle="prod.lifecycle",
         results="prod.results",
         dead_letters="prod.dead-letters",
-        links_changelog="previews-prod-links-changelog",
-        due_changelog="previews-prod-due-changelog",
+        links_changelog="prod.previews-links-changelog",
+        due_changelog="prod.previews-due-changelog",
     )
+
+
+def test_deployments_of_different_prefixes_share_neither_group_nor_tables() -> None:
+    other = replace(SETTINGS, topic_prefix="test.")
+    assert other.group != SETTINGS.group
+    assert not {spec.name for spec in specs(other)} & {spec.name for spec in specs(SETTINGS)}
 
 
 def test_faust_names_changelogs_so() -> None:
@@ -37,7 +43,7 @@ def test_all_topics_have_one_partition_count_and_the_copies_asked_for() -> None:
 def test_tables_are_compacted_and_all_else_is_deleted_in_time() -> None:
     wanted = {spec.name: spec.config for spec in specs(replace(SETTINGS, topic_retention_hours=48))}
     compacted = {name for name, config in wanted.items() if config["cleanup.policy"] == "compact"}
-    assert compacted == {"previews-prod-links-changelog", "previews-prod-due-changelog"}
+    assert compacted == {"prod.previews-links-changelog", "prod.previews-due-changelog"}
     assert {config.get("retention.ms") for name, config in wanted.items() if name in compacted} == {None}
     assert wanted["prod.attachments"]["retention.ms"] == str(48 * 3_600_000)
     assert wanted["prod.dead-letters"]["retention.ms"] == str(720 * 3_600_000)

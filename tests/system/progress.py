@@ -35,7 +35,7 @@ def wait(condition: Callable[[], bool], timeout_seconds: float, progress: Callab
 
 def uncommitted(settings: KafkaSettings, *topics: str) -> dict[tuple[str, int], int]:
     """Return how many records the group has not committed yet, of each partition that has any."""
-    config = client_config(settings, client_id="lag") | {"group.id": settings.worker_group, "log_level": 0}
+    config = client_config(settings, client_id="lag") | {"group.id": settings.group, "log_level": 0}
     consumer = Consumer(config)
     try:
         places = [TopicPartition(topic, number) for topic in topics for number in range(settings.topic_partitions)]
