@@ -24,4 +24,5 @@ def install(packages: Sequence[str], *, is_root: bool | None = None) -> None:
         )
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     run("Debian's package lists", ["apt-get", "update", "-q"], quiet)
-    run(f"Debian packages {names}", ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages], quiet)
+    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    run(f"Debian packages {names}", command, quiet, to_its_end=True)  # broken off, dpkg refuses all further work
