@@ -99,6 +99,7 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._positions_lock = asyncio.Lock()
         self._positions_epoch = 0
+        self._fetched_epoch = 0
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -139,7 +140,7 @@ class Consumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
         """Fetch a batch and yield it, unless the positions have moved since."""
         records, active = await self._wait_next_records(min(timeout, FETCH_WAIT_SECONDS))
-        epoch = self._positions_epoch
+        epoch = self._fetched_epoch
         if records is None or self.should_stop:
             return
         for tp, record in self.scheduler.iterate(records):
@@ -154,7 +155,15 @@ class Consumer(driver.Consumer):
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         async with self._positions_lock:
+            # Noted here: until the records arrive above, a seek that waited for this fetch may have moved on.
+            self._fetched_epoch = self._positions_epoch
             return await super()._getmany(active_partitions, timeout)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek changelogs; rows that were fetched before it would hide the ones that it brings back."""
+        async with self._positions_lock:
+            self._positions_epoch += 1
+            await super().seek_wait(partitions)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets; only records fetched from there on reach the lanes."""
@@ -170,7 +179,8 @@ class Consumer(driver.Consumer):
         committed: Mapping[TP, int] = await super().seek_to_committed()
         unmoved = [tp for tp, offset in committed.items() if not offset and not self._is_changelog_tp(tp)]
         if unmoved:
-            await self.seek_wait({tp: offset or 0 for tp, offset in (await self.earliest_offsets(*unmoved)).items()})
+            # Not our own seek_wait: perform_seek holds the lock.
+            await super().seek_wait({tp: offset or 0 for tp, offset in (await self.earliest_offsets(*unmoved)).items()})
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:

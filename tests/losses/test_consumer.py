@@ -167,33 +167,6 @@ async def test_records_read_during_a_seek_are_delivered_after_it(kind: Kind) -> 
         assert subject.delivered == list(range(10, 100))
 
 
-async def test_a_fetch_that_ends_as_a_changelog_is_sought_hides_nothing(kind: Kind) -> None:
-    subject = Subject(kind, end=100, position=50)
-    fetched, told = asyncio.Event(), asyncio.Event()
-
-    async def hold() -> None:
-        fetched.set()
-        await told.wait()
-
-    subject.thread.during_fetch = hold
-    draining = asyncio.create_task(subject.consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())))
-    await fetched.wait()
-    subject.consumer.stop_flow()
-    seeking = asyncio.create_task(subject.consumer.seek_wait({PARTITION: 10}))
-    await asyncio.sleep(0)
-    told.set()
-    await seeking
-    subject.consumer.resume_flow()
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        await subject.delivered_last.wait()
-    draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
-    if kind is Kind.STOCK:
-        assert 10 not in subject.delivered, MENDED
-    else:
-        assert subject.delivered == list(range(10, 100))
-
-
 async def test_pausing_a_partition_keeps_the_records_that_are_fetched(kind: Kind) -> None:
     subject = Subject(kind, end=20)
     seen = []
