@@ -17,6 +17,7 @@ DECODE_BYTES_PER_PIXEL: Mapping[FileType, float] = {
     FileType.AVIF: 9.2,
     FileType.HEIC: 7.3,
     FileType.ICO: 8.0,
+    FileType.JPEG2000: 18.8,
 }
 
 
@@ -24,13 +25,20 @@ GIF_IMAGE: Final = 0x2C
 GIF_EXTENSION: Final = 0x21
 
 
-def check(file_type: FileType, size_px: tuple[int, int], frames: int, limits: Limits) -> None:
-    """Raise Unrenderable when a picture of this size and number of frames is not worth decoding."""
+def check(file_type: FileType, size_px: tuple[int, int], limits: Limits) -> None:
+    """Raise Unrenderable when a picture of this size is not worth decoding.
+
+    Of an animation this is its canvas: a still preview costs one frame, however many follow.
+    """
     width, height = size_px
-    pixels = width * height * max(frames, 1)
+    pixels = width * height
     if pixels > limits.max_pixels:
-        raise Unrenderable(Verdict.BOMB, _too_many_pixels(size_px, frames, pixels, limits))
-    needed_bytes = width * height * DECODE_BYTES_PER_PIXEL[file_type]
+        raise Unrenderable(
+            Verdict.BOMB,
+            f"The picture has {width} x {height} pixels, {pixels / 1e6:.0f} megapixels; "
+            f"the limit is {limits.max_pixels / 1e6:.0f}.",
+        )
+    needed_bytes = pixels * DECODE_BYTES_PER_PIXEL[file_type]
     if needed_bytes > limits.max_decode_bytes:
         raise Unrenderable(
             Verdict.TOO_LARGE,
@@ -65,11 +73,3 @@ def _after_blocks(payload: bytes, at: int) -> int:
     while at < end and payload[at]:
         at += payload[at] + 1
     return at + 1
-
-
-def _too_many_pixels(size_px: tuple[int, int], frames: int, pixels: int, limits: Limits) -> str:
-    frames_text = f" in {frames} frames or more" if frames > 1 else ""
-    return (
-        f"The picture has {size_px[0]} x {size_px[1]} pixels{frames_text}, {pixels / 1e6:.0f} megapixels in all; "
-        f"the limit is {limits.max_pixels / 1e6:.0f}."
-    )

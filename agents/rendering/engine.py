@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from PIL import Image
 
-from agents.rendering import documents, images
+from agents.rendering import documents, drawings, images
 from agents.rendering.picture import Picture, encoded
 from agents.rendering.sniff import FileType, Sniffed, contradiction, sniff
 from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Rendition, Unrenderable, Verdict
@@ -20,10 +20,15 @@ def _pdfium(payload: bytes, _: FileType, limits: Limits) -> Picture:
     return documents.pdfium_page(payload, limits)
 
 
+def _resvg(payload: bytes, _: FileType, limits: Limits) -> Picture:
+    return drawings.drawing_of(payload, limits)
+
+
 ENGINES: Mapping[FileType, Engine] = {
     **dict.fromkeys(images.PILLOW_FORMATS, images.picture_of),
     FileType.HEIC: images.picture_of,
     FileType.PDF: _pdfium,
+    FileType.SVG: _resvg,
 }
 
 

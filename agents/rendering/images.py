@@ -12,8 +12,8 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, UnidentifiedImageError
 from pillow_heif.as_plugin import HeifImageFile
 
-from agents.rendering import budget, colour
-from agents.rendering.picture import Picture, displayed_size, orientation_of, shrunk, upright
+from agents.rendering import budget, colour, decoders
+from agents.rendering.picture import Picture, displayed_size, orientation_of, upright
 from agents.rendering.sniff import FileType
 from agents.rendering.verdicts import Limits, Unrenderable, Verdict
 
@@ -27,6 +27,7 @@ PILLOW_FORMATS: Mapping[FileType, tuple[str, ...]] = {
     FileType.TIFF: ("TIFF",),
     FileType.AVIF: ("AVIF",),
     FileType.ICO: ("ICO",),
+    FileType.JPEG2000: ("JPEG2000",),
 }
 # What Pillow and its plugins raise for bytes they do not like, gathered over the corpus.
 DECODING_FAILURES: Final = (
@@ -45,16 +46,15 @@ DECODING_FAILURES: Final = (
 )
 # How Pillow and libheif say that a file may be sound, but not for them.
 UNSUPPORTED_WORDS: Final = ("nsupported", "not identified by this driver", "not been built in")
-ANIMATED_FORMATS = frozenset({FileType.PNG, FileType.WEBP, FileType.AVIF})
-JPEG_DRAFT_GAP: Final = 1.5
-REDUCING_GAP: Final = 2.0
+# EXIF in a chunk of its own, EXIF as old ImageMagick wrote it, XMP.
+PNG_ORIENTATION_MARKS: Final = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
 LEAST_PARTIAL_SHARE: Final = 0.2
 VISIBLE_DIFFERENCE: Final = 8
 
 
 def preload() -> None:
     """Load the codecs and hold each to one thread: cores are shared out by the pool, one a child."""
-    for name in ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico"):
+    for name in ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico", "Jpeg2K"):
         importlib.import_module(f"PIL.{name}ImagePlugin")
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pillow_heif.options.DECODE_THREADS = 1
@@ -74,21 +74,20 @@ def picture_of(payload: bytes, file_type: FileType, limits: Limits) -> Picture:
 def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bool = False) -> Picture:
     with _opened(payload, file_type) as image:
         stored_px = image.size
-        budget.check(file_type, stored_px, _frames(image, payload, file_type, limits), limits)
+        budget.check(file_type, stored_px, limits)
         # Pillow turns TIFFs upright by itself: the size when it opens them, the pixels when it loads them.
-        turned = 1 if file_type is FileType.TIFF else orientation_of(image)
+        turned = 1 if file_type is FileType.TIFF else _orientation(image, payload, file_type)
         source_width, source_height = displayed_size(stored_px, turned)
         profile = image.info.get("icc_profile")
-        engine = _prepare(image, file_type, limits)
-        image.load()
-        small = shrunk(colour.resizable(image), limits.max_edge_px, _gap(file_type))
+        decode = decoders.thorough if partial else decoders.small
+        small = decode(image, payload, file_type, limits.max_edge_px)
     if partial:
-        _check_usable(small)
+        _check_usable(small.image)
     return Picture(
-        image=upright(colour.to_srgb(small, profile), turned),
+        image=upright(colour.to_srgb(small.image, profile), turned),
         source_width=source_width,
         source_height=source_height,
-        engine=engine,
+        engine=small.engine,
         partial=partial,
     )
 
@@ -99,32 +98,11 @@ def _opened(payload: bytes, file_type: FileType) -> Image.Image:
     return Image.open(BytesIO(payload), formats=PILLOW_FORMATS[file_type])
 
 
-def _prepare(image: Image.Image, file_type: FileType, limits: Limits) -> str:
-    """Ask the decoder for a smaller picture where it can give one; returns the engine's name."""
-    if file_type is FileType.JPEG:
-        edge_px = round(limits.max_edge_px * JPEG_DRAFT_GAP)
-        image.draft(None, _scaled(image.size, edge_px))
-    elif file_type is FileType.HEIC:
-        drafted = image.draft(None, _scaled(image.size, limits.max_edge_px))
-        return "pillow-heif" if drafted is None else "pillow-heif thumbnail"
-    return "pillow"
-
-
-def _scaled(size_px: tuple[int, int], edge_px: int) -> tuple[int, int]:
-    width, height = size_px
-    longest = max(size_px)
-    return max(1, width * edge_px // longest), max(1, height * edge_px // longest)
-
-
-def _gap(file_type: FileType) -> float:
-    return JPEG_DRAFT_GAP if file_type is FileType.JPEG else REDUCING_GAP
-
-
-def _frames(image: Image.Image, payload: bytes, file_type: FileType, limits: Limits) -> int:
-    """Count the frames of an animation; pages of a TIFF and the second picture of an MPO are no frames."""
-    if file_type is FileType.GIF:
-        return budget.gif_frames(payload, most=limits.max_pixels // max(1, image.width * image.height) + 1)
-    return getattr(image, "n_frames", 1) if file_type in ANIMATED_FORMATS else 1
+def _orientation(image: Image.Image, payload: bytes, file_type: FileType) -> int:
+    """Read the orientation, but do not let Pillow decode a whole PNG in search of one."""
+    if file_type is FileType.PNG and not any(mark in payload for mark in PNG_ORIENTATION_MARKS):
+        return 1
+    return orientation_of(image)
 
 
 def _salvaged(payload: bytes, file_type: FileType, limits: Limits, error: Exception) -> Picture:

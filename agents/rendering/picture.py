@@ -46,13 +46,19 @@ def fitted(size_px: tuple[int, int], edge_px: int) -> tuple[int, int]:
 
 def shrunk(image: Image.Image, edge_px: int, reducing_gap: float) -> Image.Image:
     """Resample to fit a square; colour is weighted by alpha, so that hidden pixels do not bleed in."""
-    size_px = fitted(image.size, edge_px)
+    return resampled(image, fitted(image.size, edge_px), (0.0, 0.0, *image.size), reducing_gap)
+
+
+def resampled(
+    image: Image.Image, size_px: tuple[int, int], box: tuple[float, float, float, float], reducing_gap: float
+) -> Image.Image:
+    """Resample the part of a picture that `box` bounds, which need not end between two pixels."""
     if size_px == image.size:
         return image
     premultiplied = PREMULTIPLIED.get(image.mode)
     if premultiplied is None:
-        return image.resize(size_px, Image.Resampling.LANCZOS, reducing_gap=reducing_gap)
-    small = image.convert(premultiplied).resize(size_px, Image.Resampling.LANCZOS, reducing_gap=reducing_gap)
+        return image.resize(size_px, Image.Resampling.LANCZOS, box, reducing_gap)
+    small = image.convert(premultiplied).resize(size_px, Image.Resampling.LANCZOS, box, reducing_gap)
     return small.convert(image.mode)
 
 

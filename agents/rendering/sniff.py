@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 HEAD_BYTES = 4096
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 PDF_HEADER_WITHIN_BYTES = 1024  # ISO 32000-1, annex H, note 13: readers accept the header in the first 1024 bytes
 
 
@@ -21,6 +22,8 @@ class FileType(StrEnum):
     AVIF = "avif"
     HEIC = "heic"
     ICO = "ico"
+    JPEG2000 = "jpeg2000"
+    SVG = "svg"
     PDF = "pdf"
 
 
@@ -60,8 +63,8 @@ SIGNATURES: Sequence[Signature] = (
     Signature(b"%!PS", None, "a PostScript document"),
     Signature(b"\xc5\xd0\xd3\xc6", None, "a PostScript document"),
     Signature(b"8BPS", None, "a Photoshop document"),
-    Signature(b"\0\0\0\x0cjP  \r\n\x87\n", None, "a JPEG 2000 picture"),
-    Signature(b"\xff\x4f\xff\x51", None, "a JPEG 2000 picture"),
+    Signature(b"\0\0\0\x0cjP  \r\n\x87\n", FileType.JPEG2000, "a JPEG 2000 picture"),
+    Signature(b"\xff\x4f\xff\x51", FileType.JPEG2000, "a JPEG 2000 picture"),
     Signature(b"\0\0\0\x0cJXL \r\n\x87\n", None, "a JPEG XL picture"),
     Signature(b"\xff\x0a", None, "a JPEG XL picture"),
     Signature(b"icns", None, "a macOS icon"),
@@ -117,6 +120,10 @@ EXTENSIONS: Mapping[str, FileType] = {
     "heif": FileType.HEIC,
     "hif": FileType.HEIC,
     "ico": FileType.ICO,
+    "jp2": FileType.JPEG2000,
+    "j2k": FileType.JPEG2000,
+    "jpx": FileType.JPEG2000,
+    "svg": FileType.SVG,
     "pdf": FileType.PDF,
 }
 MIME_TYPES: Mapping[str, FileType] = {
@@ -128,6 +135,9 @@ MIME_TYPES: Mapping[str, FileType] = {
     "image/heif": FileType.HEIC,
     "image/x-icon": FileType.ICO,
     "image/vnd.microsoft.icon": FileType.ICO,
+    "image/jp2": FileType.JPEG2000,
+    "image/jpx": FileType.JPEG2000,
+    "image/svg+xml": FileType.SVG,
     "application/pdf": FileType.PDF,
 }
 ANY_MIME = frozenset({"application/octet-stream", "binary/octet-stream", "image/*", ""})
@@ -202,9 +212,11 @@ def _document(head: bytes) -> Sniffed | None:
 def _text(head: bytes) -> Sniffed | None:
     if not head:
         return Sniffed(None, "an empty file")
+    if head.startswith(UTF_16_MARKS):
+        head = head.decode("utf-16", "ignore").encode()
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in start and start.startswith(b"<"):
-        return Sniffed(None, "an SVG drawing")
+        return Sniffed(FileType.SVG, "an SVG drawing")
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
         return Sniffed(None, "a web page (HTML)")
     if start.startswith(b"<?xml"):

@@ -9,7 +9,7 @@ from tests.harness.pdf_files import letter_pdf
 SMALL = photo((64, 48))
 
 
-@pytest.mark.parametrize("file_type", ["jpeg", "png", "gif", "webp", "bmp", "tiff", "avif", "ico"])
+@pytest.mark.parametrize("file_type", ["jpeg", "png", "gif", "webp", "bmp", "tiff", "avif", "ico", "jpeg2000"])
 def test_pictures_are_known_by_their_bytes(file_type: str) -> None:
     assert sniff(saved(SMALL, file_type.upper())).type is FileType(file_type)
 
@@ -21,6 +21,8 @@ def test_pictures_are_known_by_their_bytes(file_type: str) -> None:
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", FileType.AVIF),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1miaf", FileType.HEIC),
         (b"\r\n  junk\n" + letter_pdf(), FileType.PDF),
+        (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", FileType.SVG),
+        ("\ufeff<svg xmlns='x'/>".encode("utf-16-le"), FileType.SVG),
     ],
 )
 def test_containers_are_known_by_their_brands(head: bytes, file_type: FileType) -> None:
@@ -33,7 +35,7 @@ def test_containers_are_known_by_their_brands(head: bytes, file_type: FileType) 
         (b"", "an empty file"),
         (b"<!DOCTYPE html><html>", "a web page (HTML)"),
         (b"\xef\xbb\xbf <HTML>", "a web page (HTML)"),
-        (b"<?xml version='1.0'?>\n<svg xmlns='x'/>", "an SVG drawing"),
+        (b"<?xml version='1.0'?>\n<page xmlns='x'/>", "an XML document"),
         (b"MZ\x90\0", "a Windows program"),
         (b"PK\3\4" + b"\0" * 26 + b"word/document.xml", "a Word document"),
         (b"PK\3\4" + b"\0" * 26 + b"notes.txt", "a ZIP archive"),
