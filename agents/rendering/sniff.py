@@ -205,7 +205,8 @@ def _bitmap(head: bytes) -> Sniffed | None:
 
 
 def _document(head: bytes) -> Sniffed | None:
-    found = b"%PDF-" in head[: PDF_HEADER_WITHIN_BYTES + 5]
+    beginning = head[: PDF_HEADER_WITHIN_BYTES + 5]
+    found = b"%PDF-" in beginning or (head.startswith(b"%") and b" 0 obj" in beginning)  # readers open these too
     return Sniffed(FileType.PDF, "a PDF document") if found else None
 
 

@@ -16,6 +16,11 @@ def letter_pdf(title: str = "Invoice 4711", *, box_points: tuple[int, int] = (59
     return _page(_letter(title, box_points), box_points)
 
 
+def drawn_pdf(content: bytes, box_points: tuple[int, int]) -> bytes:
+    """One page with these drawing operators."""
+    return _page(content, box_points)
+
+
 def scan_pdf(jpeg: bytes, size_px: tuple[int, int]) -> bytes:
     """One page that is one JPEG, as a scanner writes it."""
     width, height = size_px
