@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from agents.rendering.pool import RenderPool, create_pool
+from agents.rendering.sniff import sniff
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Refusal, Rendition, Verdict
 from agents.scratch import create_scratch
 from agents.settings import RenderSettings
@@ -97,6 +99,8 @@ class _Run:
             return
         started = time.monotonic()
         answer = await self._answer(pool, path, data)
+        if answer.format is None:  # who never answered could not tell what it was
+            answer = msgspec.structs.replace(answer, format=sniff(data).type)
         result = Result(path, answer, time.monotonic() - started)
         self._results.append(result)
         if self._as_json:

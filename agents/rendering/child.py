@@ -17,6 +17,8 @@ import msgspec
 from agents.rendering import wire
 from agents.rendering.confinement import confine
 from agents.rendering.meter import Meter
+from agents.rendering.room import Room
+from agents.rendering.sniff import HEAD_BYTES, sniff
 from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Verdict
 
 Render = Callable[[bytes, Order], Answer]
@@ -32,10 +34,12 @@ def main(render: Render, descriptors: Sequence[int], limits: Limits, *, may_exec
     """
     _take_over(descriptors)
     meter = Meter()
+    room = Room()
     layers = confine(limits, may_exec=may_exec, network=network)
     wire.write_all(wire.ANSWERS_FD, wire.frame(wire.Ready(layers)))
     while (order := wire.read_order(wire.ORDERS_FD)) is not None:
         _restart_clocks(order.limits)
+        room.assign(order.limits, sniff(os.pread(wire.PAYLOAD_FD, HEAD_BYTES, 0)).type)
         answer = _answer(render, order, meter)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.write_all(wire.ANSWERS_FD, wire.frame(answer))

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.rendering import wire
-from agents.rendering.children import Child, ChildDied, ChildLeft, Forkserver, ForkserverGone
+from agents.rendering.children import Child, ChildDied, ChildLeft
+from agents.rendering.forking import Forkserver, ForkserverGone
 from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Verdict
 
 logger = logging.getLogger(__name__)
 
 EXIT_REPORT_SECONDS: Final = 1.0
+# How libraries end the process when an allocation fails.
+MEMORY_SIGNALS: Final = frozenset({signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGSEGV})
 CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
 
 
@@ -21,7 +24,7 @@ CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
 class Crew:
     """Children of one profile: at most `size`, forked when first needed, reused newest first.
 
-    `on_lost` hears the cause of each child lost to a file: timeout, crashed or garbage.
+    `on_lost` hears the cause of each child lost to a file: timeout, memory, crashed or garbage.
     """
 
     forkserver: Forkserver
@@ -75,11 +78,11 @@ class Crew:
                 body = await child.ask(data, order)
             return wire.checked_answer(body, order.limits)
         except TimeoutError:
-            return self._timed_out(f"within {wall_seconds:g} seconds")
+            return self._timed_out(f"within {wall_seconds:g} seconds", child.peak_rss_bytes())
         except wire.Garbage as error:
-            return self._garbled(error)
+            return self._garbled(error, child.peak_rss_bytes())
         except ChildDied:
-            return await self._post_mortem(child)
+            return await self._post_mortem(child, order)
 
     def _dismiss(self, child: Child, answer: Answer) -> None:
         spent = child.jobs_done >= self.jobs_per_child
@@ -88,7 +91,7 @@ class Crew:
         else:
             self.idle.append(child)
 
-    async def _post_mortem(self, child: Child) -> Refusal:
+    async def _post_mortem(self, child: Child, order: Order) -> Refusal:
         await asyncio.wait([child.exited], timeout=EXIT_REPORT_SECONDS)
         if not child.exited.done():
             return self._crashed("it hung up", 0)
@@ -96,12 +99,20 @@ class Crew:
             raise ForkserverGone("the forkserver died under a job")
         report = child.exited.result()
         if report.signal in CLOCK_SIGNALS:
-            return self._timed_out("within its CPU time")
+            return self._timed_out("within its CPU time", report.peak_rss_bytes)
+        if report.signal in MEMORY_SIGNALS and report.peak_rss_bytes > order.limits.program_memory_bytes:
+            return self._outgrown(report.peak_rss_bytes)
         return self._crashed(_cause(report), report.peak_rss_bytes)
 
-    def _timed_out(self, when: str) -> Refusal:
+    def _timed_out(self, when: str, peak_rss_bytes: int) -> Refusal:
         self.on_lost("timeout")
-        return Refusal(verdict=Verdict.TIMEOUT, reason=f"The file could not be drawn {when}.")
+        reason = f"The file could not be drawn {when}."
+        return Refusal(verdict=Verdict.TIMEOUT, reason=reason, peak_rss_bytes=peak_rss_bytes)
+
+    def _outgrown(self, peak_rss_bytes: int) -> Refusal:
+        self.on_lost("memory")
+        reason = "The file takes more memory than a preview may use."
+        return Refusal(verdict=Verdict.TOO_LARGE, reason=reason, peak_rss_bytes=peak_rss_bytes)
 
     def _crashed(self, cause: str, peak_rss_bytes: int) -> Refusal:
         self.on_lost("crashed")
@@ -109,11 +120,11 @@ class Crew:
         reason = f"The file breaks the program that draws it ({cause})."
         return Refusal(verdict=Verdict.CRASHED, reason=reason, peak_rss_bytes=peak_rss_bytes)
 
-    def _garbled(self, error: wire.Garbage) -> Refusal:
+    def _garbled(self, error: wire.Garbage, peak_rss_bytes: int) -> Refusal:
         self.on_lost("garbage")
         logger.warning("rendering.garbage_answer cause=%s", error)
         reason = "The program that draws the file gave an answer that is not a preview."
-        return Refusal(verdict=Verdict.CRASHED, reason=reason)
+        return Refusal(verdict=Verdict.CRASHED, reason=reason, peak_rss_bytes=peak_rss_bytes)
 
 
 def _cause(report: wire.Exited) -> str:

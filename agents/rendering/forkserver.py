@@ -1,6 +1,6 @@
 """The process that children are forked from: codecs loaded once, shared by all.
 
-Executed by children.Forkserver with a clean environment and one inherited socket. Single-threaded, handles
+Executed by forking.Forkserver with a clean environment and one inherited socket. Single-threaded, handles
 no file, and is the only one that reaps, so a process id it kills is never another's.
 """
 

@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from agents.rendering.children import Forkserver, ForkserverGone, Unconfined
 from agents.rendering.crew import Crew
+from agents.rendering.forking import Forkserver, ForkserverGone, Unconfined
 from agents.rendering.layers import Requirement
 from agents.rendering.poison import PoisonMemory
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict

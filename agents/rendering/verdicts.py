@@ -37,6 +37,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     cpu_seconds: int = 20
     memory_bytes: int = 1_610_612_736
     """Address space of a child; a 12 MP HEIC fails at 768 MB."""
+    picture_memory_bytes: int = 900_000_000
+    """What a child may grow by for a raster picture, so that it stays below 1 GB."""
+    program_memory_bytes: int = 220_000_000
+    """The same for a PDF or SVG, whose needs no header tells: one that is refused stays below 256 MB."""
     open_files: int = 64
 
 
