@@ -66,4 +66,6 @@ def _fitting(image: Image.Image, payload: bytes, file_type: FileType) -> bool:
 
 def _thumbnail(library: ModuleType, payload: bytes, size_px: tuple[int, int]) -> Any:
     width, height = size_px
-    return library.Image.thumbnail_buffer(payload, width, height=height, size="force", no_rotate=True, fail_on="error")
+    # libvips hands its own argument `fail_on` on to no loader here: a PNG cut in half would count as whole.
+    options = {"option_string": "fail_on=error", "size": "force", "no_rotate": True}
+    return library.Image.thumbnail_buffer(payload, width, height=height, **options)
