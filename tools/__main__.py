@@ -14,6 +14,7 @@ PACKAGES = {
     "servers": servers.missing_packages,
     "lock": environment.missing_packages,
 }
+DONE = {"setup": environment.is_prepared, "servers": servers.is_prepared}
 
 
 def main(arguments: list[str]) -> None:
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> None:
     unknown = set(arguments) - COMMANDS.keys()
     if unknown or not arguments:
         sys.exit(f"usage: python3 -m tools [{' | '.join(COMMANDS)}]…")
+    if all(argument in DONE and DONE[argument]() for argument in arguments):
+        return  # even while another checkout holds the lock for minutes
     try:
         with cache.locked():
             # All at once: who is not root is told once.

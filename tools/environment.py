@@ -12,6 +12,7 @@ from tools.command import run
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
 PROJECT_ENVIRONMENT = ROOT / ".venv"
+STAMP = PROJECT_ENVIRONMENT / "stamp"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -25,15 +26,20 @@ def missing_packages() -> list[str]:
     return [package for package, is_absent in absent.items() if is_absent]
 
 
+def is_prepared() -> bool:
+    """Tell whether .venv is there and fits the lock, and no package is missing."""
+    return _fits() and not missing_packages()
+
+
 def prepare() -> None:
     """Make .venv from requirements/dev.txt, unless it is there and fits the lock."""
-    lock = LOCKS / "dev.txt"
-    stamp = PROJECT_ENVIRONMENT / "stamp"
-    fitting = digest(lock, PROJECT_ENVIRONMENT)
-    if stamp.exists() and stamp.read_text() == fitting:
-        return
-    _make(PROJECT_ENVIRONMENT, lock, "Python environment")
-    stamp.write_text(fitting)
+    if not _fits():
+        _make(PROJECT_ENVIRONMENT, LOCKS / "dev.txt", "Python environment")
+        STAMP.write_text(digest(LOCKS / "dev.txt", PROJECT_ENVIRONMENT))
+
+
+def _fits() -> bool:
+    return STAMP.exists() and STAMP.read_text() == digest(LOCKS / "dev.txt", PROJECT_ENVIRONMENT)
 
 
 def isolated(name: str) -> Path:

@@ -29,6 +29,11 @@ def missing_packages() -> list[str]:
     return java_packages + maven_packages
 
 
+def is_prepared() -> bool:
+    """Tell whether every server is there, and what it runs on."""
+    return not missing_packages() and kafka_jars().exists() and all(program(name).exists() for name in GO_PROGRAMS)
+
+
 def prepare() -> None:
     """Download and build whatever is missing."""
     cache.keep(kafka_jars().name, _download_kafka)
