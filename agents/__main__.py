@@ -58,34 +58,34 @@ def _render(given: argparse.Namespace) -> int:
     return run(given.files, as_json=given.json, out=given.out, settings=settings)
 
 
-def _worker() -> int:
+def _worker() -> NoReturn:
     from agents.settings import WorkerSettings  # noqa: PLC0415 - `--help` must not pay for Faust
     from stream.telemetry import configure_logging  # noqa: PLC0415
 
     settings = load(WorkerSettings)
     configure_logging(settings.log_level, settings.log_format)
-    end_process(asyncio.run(_run(settings)))
+    asyncio.run(_run(settings))
 
 
 def end_process(code: int) -> NoReturn:
-    """End now, whatever threads are left.
+    """End now, whatever threads and tasks are left.
 
-    Faust's are no daemons, and aiokafka's heartbeat looks for its coordinator for ever when it is closed while Kafka is
-    away: the worker had stopped and its process never ended.
+    Faust's threads are no daemons and its tasks outlive being cancelled, and aiokafka's heartbeat looks for its
+    coordinator for ever when it is closed while Kafka is away: the worker had stopped and its process never ended.
     """
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
 
 
-async def _run(settings: "WorkerSettings") -> int:
+async def _run(settings: "WorkerSettings") -> NoReturn:
     from agents.worker import Worker  # noqa: PLC0415
 
     worker = Worker(settings)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, worker.request_stop)
-    return await worker.run()
+    end_process(await worker.run())
 
 
 if __name__ == "__main__":

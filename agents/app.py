@@ -54,6 +54,7 @@ class PreviewApp(faust.App):
         self.lease = Lease(self.conf.broker_session_timeout)
         self.drain_seconds = drain_seconds
         self._drained: list[Drained] = []
+        self._last_commit = asyncio.Event()
 
     def add_agent(self, topic: str, lane: Lane) -> None:
         """Feed every record of a topic to a lane."""
@@ -94,6 +95,25 @@ class PreviewApp(faust.App):
         """Let the lanes take records again."""
         for part in self._drained:
             part.resume()
+
+    # A rebalance while the worker ends. Stock Faust closes aiokafka's connections then, from the wrong loop: neither
+    # the last commit nor the farewell to the group reaches Kafka, and the end waits for its deadline.
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Drain and commit before the partitions move away; at the end that is `_stop_consumer`'s work."""
+        if self.should_stop:
+            await self._last_commit.wait()
+        else:
+            await super()._on_partitions_revoked(revoked)
+
+    def _on_rebalance_when_stopped(self) -> None:
+        """Leave what is assigned now alone: the group is about to be left."""
+
+    async def _stop_consumer(self) -> None:
+        try:
+            await super()._stop_consumer()
+        finally:
+            self._last_commit.set()
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)

@@ -2,6 +2,8 @@ import subprocess
 import sys
 from typing import Final
 
+import pytest
+
 END_SECONDS: Final = 20.0
 WITH_A_THREAD_LEFT: Final = """
 import threading
@@ -11,10 +13,28 @@ print("ended", end="")
 end_process(3)
 """
 
+WITH_A_TASK_LEFT: Final = """
+import asyncio
+from agents.__main__ import end_process
+async def stubborn():
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+async def run():
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    print("ended", end="")
+    end_process(3)
+asyncio.run(run())
+"""
 
-def test_a_thread_that_never_ends_does_not_keep_the_process() -> None:
+
+@pytest.mark.parametrize("left", [WITH_A_THREAD_LEFT, WITH_A_TASK_LEFT], ids=["a thread", "a task"])
+def test_what_never_ends_does_not_keep_the_process(left: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WITH_A_THREAD_LEFT], capture_output=True, text=True, timeout=END_SECONDS, check=False
+        [sys.executable, "-c", left], capture_output=True, text=True, timeout=END_SECONDS, check=False
     )
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "ended", "")

@@ -28,8 +28,12 @@ class KafkaThread:
         self.commits: list[dict[TP, int]] = []
         self.commits_succeed = True
         self.ended = False
+        self.closed = False
         self.during_seek: Callable[[], Awaitable[None]] = _at_once
         self.during_commit: Callable[[], Awaitable[object]] = _at_once
+
+    def close(self) -> None:
+        self.closed = True
 
     def assignment(self) -> set[TP]:
         return {PARTITION}

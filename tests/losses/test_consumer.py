@@ -113,6 +113,25 @@ async def test_a_crashed_app_ends_without_a_commit(kind: Kind) -> None:
         await subject.consumer.wait_empty()
 
 
+async def test_a_rebalance_while_the_worker_ends_waits_for_the_last_commit(kind: Kind) -> None:
+    subject = Subject(kind, committed=0)
+    subject.take(*range(5))
+    subject.finish(*range(5))
+    subject.app._stopped.set()
+    revoking = asyncio.create_task(subject.app._on_partitions_revoked({PARTITION}))
+    await asyncio.sleep(0)
+    if kind is Kind.STOCK:
+        assert subject.thread.closed, MENDED  # before the commit, and in the main loop instead of its own
+    else:
+        assert not revoking.done()
+        await subject.app._stop_consumer()
+        await subject.app._on_partitions_assigned({PARTITION}, 2)
+        assert subject.thread.commits == [{PARTITION: 5}]
+        assert not subject.thread.closed
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await revoking
+
+
 async def test_a_fetch_under_way_holds_up_a_rebalance_only_shortly(kind: Kind) -> None:
     aiokafka = Subject(kind).real_thread._create_consumer(asyncio.get_running_loop())
     waits_ms = aiokafka._fetch_max_wait_ms

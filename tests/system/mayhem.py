@@ -131,7 +131,7 @@ class Mayhem:
             say(f"{worker.name} does not end")
             self.counts["hangs"] += 1
             worker.kill()
-        elif worker.exit_code:
+        elif worker.exit_code not in (0, -signal.SIGTERM):  # the latter when it had not begun to listen for it
             say(f"{worker.name} ended with {worker.exit_code} instead of 0")
             self.counts["crashes"] += 1
         if back:
