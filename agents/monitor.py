@@ -76,6 +76,8 @@ class Monitor:
     def _tell_assignment(self) -> None:
         if self._app.rebalancing or not self._app.tables.actives_ready:
             self._health.not_ready("kafka", "partitions are being assigned or tables read back")
+        elif not self._app.lease.remaining_seconds:
+            self._health.not_ready("kafka", "Kafka has answered no heartbeat for the time of a session")
         else:
             self._health.ready("kafka")
             self._tell_lag()
