@@ -5,6 +5,7 @@ rebalance interrupts for a complete one; it waits for ever for a changelog that 
 what it read of a partition that moved away meanwhile goes to whichever table was read last.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -18,7 +19,9 @@ from faust.types import TP
 from mode import Service
 
 from agents.consumer import FAUST_LOGGER
+from agents.shelves import NOWHERE
 
+BATCH_RECORDS: Final = 1000
 LOOK_SECONDS: Final = 0.5
 """Between two looks at a recovery that gets no more records."""
 
@@ -187,6 +190,39 @@ class Recovery(StockRecovery):
         )
 
     @Service.task
+    async def _slurp_changelogs(self) -> None:
+        """Apply what is read back, in place of Faust's, which takes three times as long and may mix up tables."""
+        queue = self.tables.changelog_queue
+        while not self.should_stop:
+            waited = await self.wait(queue.get())
+            if waited.stopped:
+                return
+            events = [waited.result]
+            while not queue.empty() and len(events) < BATCH_RECORDS:
+                events.append(queue.get_nowait())
+            self._apply(events)
+            self._end_if_all_is_read()
+
+    def _apply(self, events: Iterable[Any]) -> None:
+        batches: defaultdict[Any, list[Any]] = defaultdict(list)
+        for event in events:
+            tp, offset = event.message.tp, event.message.offset
+            if tp in self.active_tps and offset > self._seen(tp):  # others were read before a rebalance
+                self.active_offsets[tp] = offset
+                batches[self.tp_to_table[tp]].append(event)
+        for table, batch in batches.items():
+            table.apply_changelog_batch(batch)
+
+    def _seen(self, tp: TP) -> int:
+        offset: int | None = self.active_offsets[tp]
+        return NOWHERE if offset is None else offset
+
+    def _end_if_all_is_read(self) -> None:
+        if self.in_recovery and not self.need_recovery():
+            self.signal_recovery_end.set()
+            self.signal_recovery_end.clear()  # who waits has been told; the next recovery must not be
+
+    @Service.task
     async def _look_for_ends(self) -> None:
         before: dict[TP, int] = {}
         while not self.should_stop:
@@ -195,6 +231,7 @@ class Recovery(StockRecovery):
             if self.in_recovery and not self.tables.changelog_queue.qsize():
                 for tp in [tp for tp, seen in behind.items() if before.get(tp) == seen]:
                     await self._look_for_end(tp)
+            self._end_if_all_is_read()
             before = behind
 
     async def _look_for_end(self, tp: TP) -> None:
@@ -206,10 +243,6 @@ class Recovery(StockRecovery):
         if position is None or position <= self.active_highwaters[tp] or not self.in_recovery:
             return
         self._at_end.add(tp)
-        if not self.need_recovery():
-            self.flush_buffers()
-            self._set_recovery_ended()
-            self.signal_recovery_end.set()
 
 
 class Tables(TableManager):
@@ -223,8 +256,3 @@ class Tables(TableManager):
         if not isinstance(self._recovery, Recovery):
             self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
-
-    async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
-        """Pass on what was read before the rebalance, while the rows still own what it is of."""
-        self.recovery.flush_buffers()
-        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)

@@ -94,16 +94,16 @@ class World:
         self.store = store
         self._children: list[Child] = []
 
-    async def create_topics(self, changelog_config: Mapping[str, str]) -> None:
+    async def create_topics(self, changelog_config: dict[str, str]) -> None:
         admin = AdminClient({"bootstrap.servers": self._servers})
         topics = [NewTopic(self.topic, PARTITIONS, 1), NewTopic(self.changelog, PARTITIONS, 1, config=changelog_config)]
         await asyncio.gather(*map(asyncio.wrap_future, admin.create_topics(topics).values()))
 
-    async def make_changelog_anew(self, config: Mapping[str, str]) -> None:
+    async def make_changelog_anew(self, config: dict[str, str]) -> None:
         admin = AdminClient({"bootstrap.servers": self._servers})
         await asyncio.gather(*map(asyncio.wrap_future, admin.delete_topics([self.changelog]).values()))
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while self.changelog in (await asyncio.to_thread(admin.list_topics)).topics:
+            while self.changelog in (await asyncio.to_thread(admin.list_topics)).topics:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)  # Kafka tells nobody when it is gone
         made = admin.create_topics([NewTopic(self.changelog, PARTITIONS, 1, config=config)])
         await asyncio.gather(*map(asyncio.wrap_future, made.values()))
