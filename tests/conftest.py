@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness.kafka import EmbeddedKafka, RealKafka
 from tests.harness.s3 import EmbeddedS3, Minio, S3Server, VersityGateway
@@ -22,6 +23,12 @@ S3_SERVERS: dict[str, Callable[[Path], S3Server]] = {
 }
 REAL_S3 = [pytest.param(name, marks=pytest.mark.real) for name in ("minio", "versitygw")]
 SMALL_DISK_BYTES = 2_000_000
+
+
+def pytest_configure() -> None:
+    """Judge properties by what they find, not by how long a busy machine takes to find it."""
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
