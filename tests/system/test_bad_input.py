@@ -94,6 +94,17 @@ def test_unknown_fields_are_accepted(rig: Rig) -> None:
     assert rig.posts_of(event_id) == 1
 
 
+def test_a_webhook_that_is_sent_again_says_nothing_again(rig: Rig) -> None:
+    """Genesys sends a webhook up to five times; also at the same moment, and after its link has been posted."""
+    again = {"eventId": "sent-again", "conversationId": "sent-again"}
+    for _ in range(3):
+        rig.drop(**again)
+    assert rig.verdict("sent-again") == "rendered"
+    rig.drop(**again)
+    rig.wait("a copy of the outcome", lambda: [o.event_id for o in rig.ledger.outcomes].count("sent-again") == 4)
+    assert rig.posts_of("sent-again") == 1
+
+
 def test_every_bad_address_and_file_ends_in_its_verdict_even_while_genesys_forbids_all_posts(rig: Rig) -> None:
     """Files come to their verdicts although no link can be posted, and the link is posted once that is mended."""
     forbidden = Fault(kind="status", call="post_to_communication", status=403)

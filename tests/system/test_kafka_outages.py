@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(280)]
 
 SESSION_SECONDS: Final = float(QUICK["WORKER_SESSION_TIMEOUT_SECONDS"])
 BACK_SECONDS: Final = 90.0
+DRAIN_SECONDS: Final = 5.0
+QUICK_END_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.2
 
 
@@ -74,7 +76,7 @@ def absent(own_kafka: RealKafka, minio: Minio, tmp_path_factory: pytest.TempPath
                 bootstrap_servers=own_kafka.bootstrap_servers,
                 s3=minio,
                 genesys_url=genesys.base_url,
-                settings={**QUICK, "S3_BUCKET": "kafka-outages"},
+                settings={**QUICK, "S3_BUCKET": "kafka-outages", "WORKER_DRAIN_SECONDS": f"{DRAIN_SECONDS:g}"},
             )
         )
         create_topics(product)
@@ -95,6 +97,9 @@ def test_kafka_may_be_down_at_the_start_and_in_the_middle_and_freeze(absent: Rig
         rig.wait("the worker to wait for Kafka", lambda: "no answer from" in rig.readiness()[1])
         guests.wait_for(503)
         assert not rig.accepted
+        unwanted = rig.product.add_worker(wait=False)
+        rig.wait("another worker to wait too", lambda: "no answer from" in rig.readiness()[1])
+        assert unwanted.stop(QUICK_END_SECONDS) == 0
         assert not is_ready(rig.product.bridge_port)
         rig.kafka.start()
         rig.product.wait_for_worker(0)
@@ -118,8 +123,18 @@ def test_kafka_may_be_down_at_the_start_and_in_the_middle_and_freeze(absent: Rig
         guests.wait_for(503)
         rig.kafka.start()
         guests.wait_for(202)
+        rig.wait_for_ends(rig.accepted[-1:], BACK_SECONDS)
+        assert worker.running
+
+        rig.kafka.kill()
+        guests.wait_for(503)
+        stopped_at = time.monotonic()
+        worker.stop(60)  # it cannot commit, nor leave the group; what it had under way is delivered again
+        assert time.monotonic() - stopped_at < DRAIN_SECONDS + 25
+        rig.kafka.start()
+        guests.wait_for(202)
+    worker = rig.product.add_worker()
     rig.wait_for_ends(timeout_seconds=BACK_SECONDS)
-    assert worker.running
     assert set(guests.statuses) == {202, 503}
     assert guests.errors <= {"kafka_unavailable"}
     assert worker.stop(90) == 0

@@ -12,7 +12,6 @@ from tests.system.rig import Rig, running
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
-NO_EXCEPTION: Final = {"DOWNLOAD_ALLOWED_NETWORKS": "", "RETRY_MAX_ATTEMPTS": "2"}
 INNER: Final = (
     "127.0.0.1",
     "127.1",
@@ -66,7 +65,7 @@ def rig(kafka: RealKafka, minio: Minio, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_no_form_of_an_inner_address_is_asked_for_a_file(rig: Rig) -> None:
-    worker = rig.product.add_worker(**NO_EXCEPTION)
+    worker = rig.product.add_worker(DOWNLOAD_ALLOWED_NETWORKS="", RETRY_MAX_ATTEMPTS="2")
     inner = [rig.drop("f.png", f"http://{host}:{rig.files.port}/files/photo.png") for host in INNER]
     odd = [f"odd-{number}" for number in range(len(ODD))]
     attachments = [
