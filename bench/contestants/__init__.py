@@ -1,0 +1,1 @@
+"""Who takes part in the benchmark of rendering, each a process of its own."""

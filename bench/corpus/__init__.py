@@ -1,0 +1,1 @@
+"""The files that the benchmarks run on: made from a seed, kept outside the checkout."""

@@ -1,0 +1,101 @@
+"""Topics and changelogs in memory: what stands in for Kafka while the rest of the pipeline is measured."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from zlib import crc32
+
+from faust.types import TP
+
+from agents.lane import Lane, Record
+from stream.headers import RecordHeaders, as_dict
+from stream.messages import Outcome, decode_result
+from stream.topics import Topics
+
+
+class LostError(Exception):
+    """An event did not end as it should, so the pace means nothing."""
+
+
+class MemoryTopics:
+    """Hands records to the lanes of their topics, holds them back where a lane asks for it, and counts outcomes."""
+
+    def __init__(self, topics: Topics, partitions: int) -> None:
+        self.lanes: Mapping[str, Lane] = {}
+        self.linked = 0
+        self._topics = topics
+        self._partitions = partitions
+        self._offsets: defaultdict[TP, int] = defaultdict(int)
+        self._held_back: defaultdict[TP, deque[Record]] = defaultdict(deque)
+        self._paused: set[TP] = set()
+        self._changed = asyncio.Event()
+        self._lost: LostError | None = None
+
+    async def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: RecordHeaders | None = None,
+    ) -> None:
+        """Append a record to a topic."""
+        place = crc32(key or b"") % self._partitions if partition is None else partition
+        tp = TP(topic, place)
+        record = Record(topic, place, self._next_offset(tp), key, value, as_dict(headers))
+        if topic in self.lanes:
+            self._held_back[tp].append(record)
+            self._deliver(tp)
+        elif topic == self._topics.results:
+            self._note_result(value or b"")
+        elif topic == self._topics.dead_letters:
+            self.lose(f"a dead letter: {(value or b'')[:300]!r}")
+
+    async def append(self, topic: str, *, key: bytes, value: bytes | None, partition: int) -> int:
+        """Append to a changelog, which nobody reads here."""
+        del key, value
+        return self._next_offset(TP(topic, partition))
+
+    def pause(self, tp: TP) -> None:
+        """Hold back what comes for a partition."""
+        self._paused.add(tp)
+
+    def resume(self, tp: TP) -> None:
+        """Deliver what was held back."""
+        self._paused.discard(tp)
+        self._deliver(tp)
+
+    async def until_linked(self, count: int) -> None:
+        """Wait until so many events have ended well; raises LostError when one has not."""
+        while self.linked < count:
+            self._changed.clear()
+            await self._changed.wait()
+            if self._lost is not None:
+                raise self._lost
+
+    async def crash(self, error: BaseException) -> None:
+        """Note that a job raised what it must not."""
+        self.lose(f"a crash: {error!r}")
+
+    def lose(self, what: str) -> None:
+        """Note that something was lost."""
+        self._lost = LostError(what)
+        self._changed.set()
+
+    def _note_result(self, value: bytes) -> None:
+        result = decode_result(value)
+        if not isinstance(result, Outcome):
+            return
+        if result.outcome != "linked":
+            self.lose(f"{result.file_name}: {result.verdict}, {result.reason}")
+        self.linked += 1
+        self._changed.set()
+
+    def _deliver(self, tp: TP) -> None:
+        while self._held_back[tp] and tp not in self._paused:
+            self.lanes[tp.topic].feed(self._held_back[tp].popleft())
+
+    def _next_offset(self, tp: TP) -> int:
+        self._offsets[tp] += 1
+        return self._offsets[tp] - 1
