@@ -78,7 +78,12 @@ def specs(settings: KafkaSettings) -> list[TopicSpec]:
 
 
 def _spec(settings: KafkaSettings, name: str, config: dict[str, str]) -> TopicSpec:
-    shared = {"min.insync.replicas": str(settings.topic_min_insync_replicas)}
+    shared = {
+        "min.insync.replicas": str(settings.topic_min_insync_replicas),
+        # The broker unpacks what other producers compress: aiokafka has no codec but gzip, and one record in snappy,
+        # lz4 or zstd would end every worker that is assigned its partition.
+        "compression.type": "uncompressed",
+    }
     return TopicSpec(name, settings.topic_partitions, settings.topic_replication_factor, config | shared)
 
 

@@ -1,5 +1,6 @@
 """Topics and dead letters on Apache Kafka; librdkafka's mock cluster has no admin calls."""
 
+import asyncio
 import base64
 import io
 import json
@@ -11,6 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
 from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported, only not marked as such
     AdminClient,
@@ -233,3 +236,21 @@ def test_a_replay_goes_back_by_key_as_a_first_attempt_and_only_when_meant(
     again = list(records(settings, previews))
     assert len(again) == 3
     assert len({record.position.partition for record in again}) == 1
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_workers_can_read_what_other_producers_compress(settings: KafkaSettings, codec: str) -> None:
+    await asyncio.to_thread(provision, settings, create=True, wait_seconds=WAIT_SECONDS)
+    topic = Topics.of(settings).attachments
+    producer = Producer(producer_config(settings, client_id="somebody-else") | {"compression.type": codec})
+    producer.produce(topic, value=b"compressible" * 100, key=b"key", partition=0)
+    assert await asyncio.to_thread(producer.flush, WAIT_SECONDS) == 0
+    reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest")
+    reader.assign([TopicPartition(topic, 0)])
+    await reader.start()
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            record = await reader.getone()
+    finally:
+        await reader.stop()
+    assert record.value == b"compressible" * 100
