@@ -102,12 +102,13 @@ class LinkAgent:
         preview = task.message
         with task.progress.at(Stage.LINK):
             message_id = await self._said_before(task)
+            if message_id is None and not await self._still_there(preview):
+                await self._render_again(task)
+                return
+            link = self._link(preview)
             if message_id is None:
-                if not await self._still_there(preview):
-                    await self._render_again(task)
-                    return
-                message_id = await self._say(task)
-        await self._conclude(task, message_id)
+                message_id = await self._say(task, link)
+        await self._conclude(task, link, message_id)
 
     async def _said_before(self, task: Task[Preview]) -> str | None:
         """Return the message id of an earlier delivery's post, None when there certainly was none."""
@@ -141,9 +142,8 @@ class LinkAgent:
         )
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 
-    async def _say(self, task: Task[Preview]) -> str:
-        link, start_seconds = self._link(task.message), min(POST_START_SECONDS, self._owned_seconds())
-        write_before = self._clock() + start_seconds
+    async def _say(self, task: Task[Preview], link: Link) -> str:
+        write_before = self._clock() + min(POST_START_SECONDS, self._owned_seconds())
         if self._policy.idempotent:
             return await self._poster.post(link, write_before=write_before)
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
@@ -199,7 +199,7 @@ class LinkAgent:
             size_bytes=preview.picture.size_bytes,
         )
 
-    async def _conclude(self, task: Task[Preview], message_id: str) -> None:
+    async def _conclude(self, task: Task[Preview], link: Link, message_id: str) -> None:
         preview = task.message
         attachment = preview.attachment
         outcome = Outcome(
@@ -209,7 +209,7 @@ class LinkAgent:
             verdict=preview.picture.verdict,
             file_name=attachment.file_name,
             mime_type=attachment.mime_type,
-            preview_url=self._link(preview).url,
+            preview_url=link.url,
             picture=preview.picture,
             message_id=message_id,
             attempt=task.delivery.attempt,

@@ -86,6 +86,14 @@ async def test_a_preview_is_said_once_and_its_outcome_names_the_message() -> Non
     assert outcome.picture == PREVIEW.picture
 
 
+async def test_the_outcome_names_the_very_address_that_was_posted_however_long_the_post_took() -> None:
+    bench = Bench()
+    bench.conversation.post_seconds = 3.0
+    await bench.deliver()
+    (outcome,) = bench.world.outcomes()
+    assert [outcome.preview_url] == bench.conversation.said
+
+
 async def test_the_row_is_acknowledged_before_the_post_and_sent_after_it() -> None:
     bench = Bench()
     await bench.deliver()
