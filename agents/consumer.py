@@ -44,10 +44,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     app: Any  # an app that is also Drainable; Faust's own type is AppT
 
     async def on_start(self) -> None:
-        """Start aiokafka's consumer; each heartbeat that Kafka answers renews the lease."""
+        """Start aiokafka's consumer; joining, and each heartbeat that Kafka answers, renews the lease."""
         await super().on_start()
         coordinator: Any = self._ensure_consumer()._coordinator  # noqa: SLF001 - it tells nobody of its heartbeats
-        heartbeat = coordinator._do_heartbeat  # noqa: SLF001
+        heartbeat, rejoin = coordinator._do_heartbeat, coordinator._do_rejoin_group  # noqa: SLF001
 
         async def renewing_heartbeat() -> bool:
             sent_at = self.app.lease.now()
@@ -58,12 +58,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 self.app.lease.end()
             return answered
 
-        coordinator._do_heartbeat = renewing_heartbeat  # noqa: SLF001
+        async def renewing_rejoin(subscription: Any) -> bool:
+            sent_at = self.app.lease.now()
+            joined: bool = await rejoin(subscription)
+            if joined:
+                self.app.lease.renew(sent_at)
+            return joined
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Hand the assignment on; the session has begun anew with it."""
-        self.app.lease.renew(self.app.lease.now())
-        await super().on_partitions_assigned(assigned, generation_id)
+        coordinator._do_heartbeat = renewing_heartbeat  # noqa: SLF001
+        coordinator._do_rejoin_group = renewing_rejoin  # noqa: SLF001
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)

@@ -62,6 +62,10 @@ class Coordinator:
         self.member_id = "member" if answer else self.member_id
         return answer
 
+    async def _do_rejoin_group(self, subscription: object) -> bool:
+        del subscription
+        return self.answers.pop(0)
+
 
 class KafkaConsumer:
     def __init__(self) -> None:
@@ -96,6 +100,15 @@ async def test_heartbeats_that_kafka_answers_renew_the_lease() -> None:
     assert not await coordinator._do_heartbeat()
     assert app.lease.remaining_seconds == 0
     assert await coordinator._do_heartbeat()
+    assert app.lease.remaining_seconds > 0
+
+
+async def test_joining_begins_a_lease() -> None:
+    app, _, coordinator = await _started_thread()
+    coordinator.answers = [False, True]
+    assert not await coordinator._do_rejoin_group("subscription")
+    assert app.lease.remaining_seconds == 0
+    assert await coordinator._do_rejoin_group("subscription")
     assert app.lease.remaining_seconds > 0
 
 
