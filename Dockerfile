@@ -1,8 +1,12 @@
 # One image for every process: `stream bridge`, `agents worker`, `stream topics`, `stream dead-letters`.
 FROM python:3.11-slim-bookworm AS packages
-COPY requirements/runtime.txt /requirements.txt
+COPY requirements/build.txt /build.txt
+COPY requirements/runtime.txt /runtime.txt
+# pyvips has no wheel: it is built by what build.txt pins.
 RUN python -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement /requirements.txt
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --requirement /build.txt \
+ && /opt/venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: --no-binary pyvips \
+    --no-build-isolation --requirement /runtime.txt
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \

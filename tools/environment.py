@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools import cache
@@ -11,6 +12,7 @@ from tools.command import run
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
+PROJECT_LOCKS = (LOCKS / "build.txt", LOCKS / "dev.txt")
 PROJECT_ENVIRONMENT = ROOT / ".venv"
 STAMP = PROJECT_ENVIRONMENT / "stamp"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -32,38 +34,41 @@ def is_prepared() -> bool:
 
 
 def prepare() -> None:
-    """Make .venv from requirements/dev.txt, unless it is there and fits the lock."""
+    """Make .venv from requirements/build.txt and dev.txt, unless it is there and fits the locks."""
     if not _fits():
-        _make(PROJECT_ENVIRONMENT, LOCKS / "dev.txt", "Python environment")
-        STAMP.write_text(digest(LOCKS / "dev.txt", PROJECT_ENVIRONMENT))
+        _make(PROJECT_ENVIRONMENT, PROJECT_LOCKS, "Python environment")
+        STAMP.write_text(digest(PROJECT_ENVIRONMENT, *PROJECT_LOCKS))
 
 
 def _fits() -> bool:
-    return STAMP.exists() and STAMP.read_text() == digest(LOCKS / "dev.txt", PROJECT_ENVIRONMENT)
+    return STAMP.exists() and STAMP.read_text() == digest(PROJECT_ENVIRONMENT, *PROJECT_LOCKS)
 
 
 def isolated(name: str) -> Path:
     """Return an environment in the cache that holds requirements/NAME.txt alone."""
     lock = LOCKS / f"{name}.txt"
-    path = cache.folder() / f"environment-{name}-{digest(lock, cache.folder())[:12]}"
+    path = cache.folder() / f"environment-{name}-{digest(cache.folder(), lock)[:12]}"
     stamp = path / "stamp"
     if not stamp.exists():  # environments hold their own path, so this one is made in place
-        _make(path, lock, f"environment for {name}")
+        _make(path, [lock], f"environment for {name}")
         stamp.touch()
     return path
 
 
-def digest(lock: Path, place: Path) -> str:
+def digest(place: Path, *locks: Path) -> str:
     """Tell environments apart that cannot stand in for each other.
 
     A patch of Python is no reason for another one, and Debian may bring one along with the packages installed here.
     """
-    python = f"{sys.implementation.cache_tag} {sys.executable}"
-    return hashlib.sha256(f"{python} {place}\n{lock.read_text()}".encode()).hexdigest()
+    parts = [f"{sys.implementation.cache_tag} {sys.executable} {place}", *(lock.read_text() for lock in locks)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _make(path: Path, lock: Path, label: str) -> None:
+def _make(path: Path, locks: Sequence[Path], label: str) -> None:
     run(f"{label}: creation", [sys.executable, "-m", "venv", "--clear", path])
     pip: list[str | Path] = [path / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    options = ["--require-hashes", "--only-binary", ":all:", "--progress-bar", "off"]
-    run(f"{label}: packages", [*pip, "install", *options, "--requirement", lock])
+    # pyvips has no wheel. Without isolation it is built by what build.txt pins, not by what is newest that day.
+    options = ["--only-binary", ":all:", "--no-binary", "pyvips", "--no-build-isolation", "--progress-bar", "off"]
+    for lock in locks:
+        command = [*pip, "install", "--require-hashes", *options, "--requirement", lock]
+        run(f"{label}: packages of {lock.name}", command)

@@ -23,17 +23,17 @@ def test_what_a_bare_machine_lacks_is_named() -> None:
 def test_an_environment_outlives_a_patch_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = tmp_path / "lock.txt"
     lock.write_text("a==1")
-    before = environment.digest(lock, tmp_path)
+    before = environment.digest(tmp_path, lock)
     monkeypatch.setattr(sys, "version", "3.11.99 (built by somebody else)")
-    assert environment.digest(lock, tmp_path) == before
+    assert environment.digest(tmp_path, lock) == before
 
 
 def test_an_environment_is_made_anew_for_another_lock_or_place(tmp_path: Path) -> None:
     lock, other = tmp_path / "lock.txt", tmp_path / "other.txt"
     lock.write_text("a==1")
     other.write_text("a==2")
-    digests = {environment.digest(lock, tmp_path), environment.digest(other, tmp_path)}
-    assert len({*digests, environment.digest(lock, tmp_path / "moved")}) == 3
+    digests = {environment.digest(tmp_path, lock), environment.digest(tmp_path, other)}
+    assert len({*digests, environment.digest(tmp_path / "moved", lock)}) == 3
 
 
 def test_all_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
