@@ -105,6 +105,7 @@ class Worker:
         """
         settings = self._settings
         async with AsyncExitStack() as stack:
+            stack.callback(self._shelves.close)
             probes = Probes(self.health, self.metrics, settings.health_host, settings.health_port)
             port = await probes.start()
             stack.push_async_callback(probes.close)
