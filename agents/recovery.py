@@ -191,7 +191,7 @@ class Recovery(StockRecovery):
 
     @Service.task
     async def _slurp_changelogs(self) -> None:
-        """Apply what is read back, in place of Faust's, which takes three times as long and may mix up tables."""
+        """Apply what is read back, in place of Faust's, which may mix up tables."""
         queue = self.tables.changelog_queue
         while not self.should_stop:
             waited = await self.wait(queue.get())
