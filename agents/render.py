@@ -1,12 +1,13 @@
 """The render agent: an attachment becomes a stored preview, or a verdict."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
 
 from agents.download import Download
 from agents.due import Due, DueRow
 from agents.object_keys import object_key
-from agents.rendering.verdicts import Answer, Rendition
+from agents.rendering import verdicts
+from agents.rendering.verdicts import Answer, Rendition, Verdict
 from agents.results import Results
 from agents.routing import Task
 from agents.sender import Send
@@ -14,12 +15,17 @@ from agents.source import Source
 from agents.storage import ObjectStore
 from stream.failures import Reason, Rejected, Stage
 from stream.headers import EVENT_ID, foreign
-from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, encode
+from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, Variant, encode
 from stream.settings import Secret
 from stream.telemetry import Metrics
 from stream.topics import Topics
 
 CONTENT_TYPE = "image/webp"
+VERDICTS: Final[Mapping[Verdict, Literal["rendered", "partial", "unsupported"]]] = {
+    Verdict.RENDERED: "rendered",
+    Verdict.PARTIAL: "partial",
+    Verdict.UNSUPPORTED: "unsupported",
+}
 
 
 class Renderer(Protocol):
@@ -29,6 +35,15 @@ class Renderer(Protocol):
         self, data: bytes, *, file_name: str, declared_mime: str | None, sha256: bytes | None = None
     ) -> Answer:
         """Return a picture or a refusal; `sha256` is the digest of `data`, where the caller has it."""
+
+
+class Shelf(NamedTuple):
+    """What all pictures of one attachment have in common where they are stored."""
+
+    attachment: Attachment
+    partition: int
+    sha256: str
+    expires_at: float
 
 
 class RenderAgent:
@@ -79,15 +94,14 @@ class RenderAgent:
         with progress.at(Stage.RENDER):
             rendition = await self._render(attachment, download)
         with progress.at(Stage.STORE):
-            key = object_key(self._key_secret, attachment, download.sha256, self._render_version)
             expires_at = self._clock() + self._ttl_seconds
-            await self._remember_to_expire(attachment, task.record.partition, key, expires_at)
-            await self._store.put(key, rendition.webp, content_type=CONTENT_TYPE, expires_at=expires_at)
-        self._metrics.stored_bytes.inc(len(rendition.webp))
+            shelf = Shelf(attachment, task.record.partition, download.sha256, expires_at)
+            key = await self._put(shelf, self._render_version, rendition.webp)
+            variants = tuple([await self._variant(shelf, variant) for variant in rendition.variants])
         preview = Preview(
             attachment=attachment,
             object_key=key,
-            picture=picture_of(rendition),
+            picture=picture_of(rendition, variants),
             expires_at=expires_at,
             timings=progress.timings(),
         )
@@ -103,6 +117,26 @@ class RenderAgent:
         if not isinstance(answer, Rendition):
             raise Rejected(Reason(answer.verdict.value), answer.reason)
         return answer
+
+    async def _variant(self, shelf: Shelf, variant: verdicts.Variant) -> Variant:
+        """Store a further size, with an expiry row and a key of its own."""
+        size = f"{variant.width_px}x{variant.height_px}"
+        key = await self._put(shelf, f"{self._render_version}/{size}", variant.webp)
+        return Variant(
+            width_px=variant.width_px,
+            height_px=variant.height_px,
+            size_bytes=len(variant.webp),
+            object_key=key,
+            url=self._store.url(key, shelf.expires_at, self._clock()),
+        )
+
+    async def _put(self, shelf: Shelf, render_version: str, webp: bytes) -> str:
+        """Store a picture, its expiry row first; returns its key."""
+        key = object_key(self._key_secret, shelf.attachment, shelf.sha256, render_version)
+        await self._remember_to_expire(shelf.attachment, shelf.partition, key, shelf.expires_at)
+        await self._store.put(key, webp, content_type=CONTENT_TYPE, expires_at=shelf.expires_at)
+        self._metrics.stored_bytes.inc(len(webp))
+        return key
 
     async def _announce(self, attachment: Attachment) -> None:
         """Give another file of a message that named several an event of its own."""
@@ -148,13 +182,17 @@ def expiry_row(key: str) -> str:
     return f"expire/{key}"
 
 
-def picture_of(rendition: Rendition) -> Picture:
+def picture_of(rendition: Rendition, variants: tuple[Variant, ...] = ()) -> Picture:
     """Return what the messages say of a picture."""
     return Picture(
         width_px=rendition.width_px,
         height_px=rendition.height_px,
         size_bytes=len(rendition.webp),
-        verdict="partial" if rendition.verdict == "partial" else "rendered",
+        verdict=VERDICTS[rendition.verdict],
         source_format=rendition.format,
         engine=rendition.engine,
+        frames=rendition.frames,
+        placeholder=rendition.glimpse,
+        note=rendition.note or "",
+        variants=variants,
     )

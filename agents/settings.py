@@ -30,11 +30,29 @@ class RenderSettings(KafkaSettings, frozen=True, kw_only=True):
     render_children: Annotated[int, Meta(ge=0, le=256, description="Rendering children; 0 means one a core")] = 0
     render_max_edge_px: Annotated[int, Meta(ge=16, le=4096, description="Longest side of a preview, pixels")] = 300
     render_webp_quality: Annotated[int, Meta(ge=1, le=100, description="WebP quality")] = 85
-    render_max_pixels: Annotated[Positive, Meta(description="Pixels of a source, all frames summed")] = 50_000_000
+    render_max_pixels: Annotated[
+        Positive, Meta(description="Pixels of a source; of an animated preview, all frames summed")
+    ] = 50_000_000
     render_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one rendering, seconds")] = 20.0
     render_memory_bytes: Annotated[Positive, Meta(description="Address space of a rendering child, bytes")] = (
         1_610_612_736
     )
+    render_placeholders: Annotated[
+        bool,
+        Meta(description="Post a card (type, name, size) for videos, Office files and the like; verdict unsupported"),
+    ] = False
+    render_extra_edges_px: Annotated[
+        tuple[Annotated[int, Meta(ge=16, le=2048)], ...],
+        Meta(description="Longest sides of further sizes of each preview, pixels (16 to 2048), separated by commas"),
+    ] = ()
+    render_animated: Annotated[bool, Meta(description="Animated previews of animations within the budget")] = False
+    render_animation_frames: Annotated[
+        int, Meta(ge=2, le=1000, description="Most frames of an animated preview; longer ones show their first frame")
+    ] = 60
+    render_placeholder_hash: Annotated[
+        Literal["none", "thumbhash", "data_uri"],
+        Meta(description="Text in the result that stands in until the preview is loaded"),
+    ] = "none"
     render_require_confinement: Annotated[
         tuple[str, ...],
         Meta(

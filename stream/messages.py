@@ -50,6 +50,16 @@ class StageTimings(Struct, frozen=True, kw_only=True, rename="camel"):
     link_ms: float | None = None
 
 
+class Variant(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A preview in a further size."""
+
+    width_px: Annotated[int, Meta(ge=1)]
+    height_px: Annotated[int, Meta(ge=1)]
+    size_bytes: Annotated[int, Meta(ge=1)]
+    object_key: Text
+    url: Text
+
+
 class Picture(Struct, frozen=True, kw_only=True, rename="camel"):
     """What is known of a rendered preview."""
 
@@ -57,9 +67,18 @@ class Picture(Struct, frozen=True, kw_only=True, rename="camel"):
     width_px: Annotated[int, Meta(ge=1)]
     height_px: Annotated[int, Meta(ge=1)]
     size_bytes: Annotated[int, Meta(ge=1)]
-    verdict: Literal["rendered", "partial"] = "rendered"
+    verdict: Annotated[
+        Literal["rendered", "partial", "unsupported"],
+        Meta(description="What became of the file; `unsupported` where the picture is a card in its place"),
+    ] = "rendered"
     source_format: str = ""
     engine: str = ""
+    frames: Annotated[int, Meta(ge=1, description="More than one where the preview is animated")] = 1
+    placeholder: Annotated[
+        str, Meta(description="Stands in until the preview is loaded: base64 of a ThumbHash, or a data URI")
+    ] = ""
+    note: Annotated[str, Meta(description="What is odd about the file, in words")] = ""
+    variants: tuple[Variant, ...] = ()
 
 
 class Preview(Struct, frozen=True, kw_only=True, rename="camel"):

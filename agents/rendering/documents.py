@@ -17,6 +17,7 @@ from agents.rendering.picture import Picture, shrunk
 from agents.rendering.verdicts import Limits, Unrenderable, Verdict
 
 OVERSAMPLING: Final = 2
+OVERSAMPLED_PX: Final = 1024  # larger previews draw hairlines as thin as they should be, and cost enough as they are
 REDUCING_GAP: Final = 2.0
 WHITE: Final = ((255, 255), (255, 255), (255, 255))
 LEAST_PLAUSIBLE_EDGE_PX: Final = 2
@@ -46,7 +47,7 @@ def poppler_page(payload: bytes, limits: Limits) -> Picture:
     finally:
         os.close(descriptor)
     return Picture(
-        image=shrunk(image, limits.max_edge_px, REDUCING_GAP),
+        image=shrunk(image, limits.largest_edge_px, REDUCING_GAP),
         source_width=image.width,
         source_height=image.height,
         engine="poppler",
@@ -74,16 +75,21 @@ def _rendered(page: pypdfium2.PdfPage, limits: Limits) -> Picture:
     longest = max(width_points, height_points)
     if min(width_points, height_points) <= 0:
         raise ValueError("the page has no area")
-    bitmap = page.render(scale=OVERSAMPLING * limits.max_edge_px / longest, prefer_bgrx=True)
-    image = bitmap.to_pil().convert("RGB").reduce(OVERSAMPLING)
+    times = _oversampling(limits)
+    bitmap = page.render(scale=times * limits.largest_edge_px / longest, prefer_bgrx=True)
+    image = bitmap.to_pil().convert("RGB").reduce(times)
     blank = image.getextrema() == WHITE and _holds_anything(page)
     return Picture(
-        image=shrunk(image, limits.max_edge_px, REDUCING_GAP),
+        image=shrunk(image, limits.largest_edge_px, REDUCING_GAP),
         source_width=round(width_points),
         source_height=round(height_points),
         engine="pdfium",
         doubt="PDFium drew a blank page, though the page holds objects" if blank else None,
     )
+
+
+def _oversampling(limits: Limits) -> int:
+    return OVERSAMPLING if limits.largest_edge_px <= OVERSAMPLED_PX else 1
 
 
 def _holds_anything(page: pypdfium2.PdfPage) -> bool:
@@ -97,7 +103,7 @@ def _poppler_image(path: str, limits: Limits) -> Image.Image:
     try:
         images = pdf2image.convert_from_path(
             path,
-            size=OVERSAMPLING * limits.max_edge_px,
+            size=_oversampling(limits) * limits.largest_edge_px,
             single_file=True,
             timeout=round(limits.wall_seconds),
         )

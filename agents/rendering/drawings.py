@@ -38,7 +38,7 @@ def drawing_of(payload: bytes, limits: Limits) -> Picture:
         raise Unrenderable(Verdict.TOO_LARGE, f"Drawings are limited to {MOST_BYTES / 1e6:.0f} MB.")
     text = _defused(payload)
     try:
-        png = _drawn(text, limits.max_edge_px)
+        png = _drawn(text, limits.largest_edge_px)
     except ValueError as error:
         raise Unrenderable(Verdict.CORRUPT, f"The drawing cannot be read ({error!s:.200}).") from error
     with Image.open(BytesIO(png), formats=["PNG"]) as image:

@@ -5,13 +5,18 @@ Runs inside a confined child. `render` is also a plain function, so that tests c
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Final
 
+import msgspec
 from PIL import Image
 
-from agents.rendering import documents, drawings, images
-from agents.rendering.picture import Picture, encoded
+from agents.rendering import cards, documents, drawings, images
+from agents.rendering.glimpse import glimpse_of
+from agents.rendering.picture import Picture, encoded, shrunk
 from agents.rendering.sniff import FileType, Sniffed, contradiction, sniff
-from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Rendition, Unrenderable, Verdict
+from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Rendition, Unrenderable, Variant, Verdict
+
+REDUCING_GAP: Final = 2.0
 
 Engine = Callable[[bytes, FileType, Limits], Picture]
 
@@ -40,7 +45,8 @@ def render(payload: bytes, order: Order) -> Answer:
     try:
         picture = _picture(payload, found, order)
     except Unrenderable as refusal:
-        return _refused(refusal.verdict, refusal.reason, found, note, refusal.doubt)
+        refused = _refused(refusal.verdict, refusal.reason, found, note, refusal.doubt)
+        return _card(found, order, refused.reason) or refused
     except MemoryError:
         reason = "Decoding this file takes more memory than a preview may use."
         return _refused(Verdict.TOO_LARGE, reason, found, note)
@@ -65,18 +71,38 @@ def _picture(payload: bytes, found: Sniffed, order: Order) -> Picture:
 
 
 def _rendition(picture: Picture, found: Sniffed, note: str | None, limits: Limits) -> Rendition:
+    preview = shrunk(picture.image, limits.max_edge_px, REDUCING_GAP)
+    moving = picture.animation
     return Rendition(
         verdict=Verdict.PARTIAL if picture.partial else Verdict.RENDERED,
-        webp=encoded(picture.image, limits),
-        width_px=picture.image.width,
-        height_px=picture.image.height,
+        webp=encoded(preview, limits) if moving is None else moving.webp,
+        width_px=preview.width,
+        height_px=preview.height,
         format=str(found.type),
         source_width=picture.source_width,
         source_height=picture.source_height,
         engine=picture.engine,
+        variants=tuple(_variant(picture, edge_px, limits) for edge_px in limits.options.extra_edges_px),
+        frames=1 if moving is None else moving.frames,
+        glimpse=glimpse_of(preview, limits.options.glimpse),
         note=note,
         doubt=picture.doubt,
     )
+
+
+def _variant(picture: Picture, edge_px: int, limits: Limits) -> Variant:
+    image = shrunk(picture.image, edge_px, REDUCING_GAP)
+    return Variant(webp=encoded(image, limits), width_px=image.width, height_px=image.height)
+
+
+def _card(found: Sniffed, order: Order, note: str) -> Rendition | None:
+    """Draw what stands in for a picture, where that is wanted and the file is of a kind that has a card."""
+    family = cards.family_of(found.description)
+    if found.type is not None or family is None or not order.limits.options.cards:
+        return None
+    picture = cards.card(family, found.description, order.file_name, order.size_bytes, order.limits.largest_edge_px)
+    rendition = _rendition(picture, found, note, order.limits)
+    return msgspec.structs.replace(rendition, verdict=Verdict.UNSUPPORTED, format="")
 
 
 def _refused(verdict: Verdict, reason: str, found: Sniffed, note: str | None, doubt: str | None = None) -> Refusal:

@@ -12,8 +12,8 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, UnidentifiedImageError
 from pillow_heif.as_plugin import HeifImageFile
 
-from agents.rendering import budget, colour, decoders
-from agents.rendering.picture import Picture, displayed_size, orientation_of, upright
+from agents.rendering import animation, budget, colour, decoders
+from agents.rendering.picture import Animation, Picture, displayed_size, orientation_of, upright
 from agents.rendering.sniff import FileType
 from agents.rendering.verdicts import Limits, Unrenderable, Verdict
 
@@ -80,7 +80,9 @@ def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bo
         source_width, source_height = displayed_size(stored_px, turned)
         profile = image.info.get("icc_profile")
         decode = decoders.thorough if partial else decoders.small
-        small = decode(image, payload, file_type, limits.max_edge_px)
+        small = decode(image, payload, file_type, limits.largest_edge_px)
+        moves = limits.options.animation_frames > 0 and turned == 1 and not partial
+        moving = _animation(image, payload, file_type, limits) if moves else None
     if partial:
         _check_usable(small.image)
     return Picture(
@@ -89,7 +91,16 @@ def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bo
         source_height=source_height,
         engine=small.engine,
         partial=partial,
+        animation=moving,
     )
+
+
+def _animation(image: Image.Image, payload: bytes, file_type: FileType, limits: Limits) -> Animation | None:
+    """A later frame that is damaged only costs the motion."""
+    try:
+        return animation.animation_of(image, payload, file_type, limits)
+    except DECODING_FAILURES:
+        return None
 
 
 def _opened(payload: bytes, file_type: FileType) -> Image.Image:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -23,6 +24,13 @@ FIRST_SIDEWAYS_ORIENTATION = 5
 PREMULTIPLIED: Mapping[str, str] = {"RGBA": "RGBa", "LA": "La"}
 
 
+class Animation(NamedTuple):
+    """The same picture in motion, encoded already."""
+
+    webp: bytes
+    frames: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """A preview before it is encoded; the source's size is as displayed."""
@@ -32,6 +40,7 @@ class Picture:
     source_height: int
     engine: str
     partial: bool = False
+    animation: Animation | None = None
     doubt: str | None = None
 
 

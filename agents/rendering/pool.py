@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
-from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ import msgspec
 from agents.rendering.crew import Crew
 from agents.rendering.forking import Forkserver, ForkserverGone, Unconfined
 from agents.rendering.layers import Requirement
+from agents.rendering.limits import limits_of
 from agents.rendering.poison import PoisonMemory
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition, Verdict
 from agents.settings import RenderSettings
@@ -33,16 +33,8 @@ POPPLER: Final = ("pdftoppm", "pdfinfo")
 
 def create_pool(settings: RenderSettings, scratch: Path, metrics: Metrics) -> "RenderPool":
     """Build a pool from settings; unlike a bare RenderPool, it proves its confinement when it starts."""
-    limits = Limits(
-        max_edge_px=settings.render_max_edge_px,
-        webp_quality=settings.render_webp_quality,
-        max_pixels=settings.render_max_pixels,
-        wall_seconds=settings.render_timeout_seconds,
-        cpu_seconds=ceil(settings.render_timeout_seconds),
-        memory_bytes=settings.render_memory_bytes,
-    )
     return RenderPool(
-        limits,
+        limits_of(settings),
         children=settings.render_children,
         scratch=scratch,
         on_lost=lambda cause: metrics.render_children_lost.labels(cause).inc(),

@@ -4,6 +4,7 @@ Imports no codec, because the parent of the confined children reads these too.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -20,6 +21,19 @@ class Verdict(StrEnum):
     CORRUPT = "corrupt"
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What is made beside the preview itself; nothing of it by default."""
+
+    extra_edges_px: tuple[int, ...] = ()
+    """Longest sides of further pictures of the same file."""
+    animation_frames: int = 0
+    """Most frames of an animated preview; 0 shows animations by their first frame, as does a longer one."""
+    glimpse: Literal["none", "thumbhash", "data_uri"] = "none"
+    """A few bytes of text that stand in until the preview is loaded."""
+    cards: bool = False
+    """Draw a card (type, name, size) for a file that no picture is made of; its verdict stays `unsupported`."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -42,6 +56,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     program_memory_bytes: int = 220_000_000
     """The same for a PDF or SVG, whose needs no header tells: one that is refused stays below 256 MB."""
     open_files: int = 64
+    options: Options = Options()
+
+    @property
+    def largest_edge_px(self) -> int:
+        """Longest side of the largest picture that is made."""
+        return max(self.max_edge_px, *self.options.extra_edges_px, 0)
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -52,6 +72,14 @@ class Order(Struct, frozen=True, kw_only=True):
     declared_mime: str | None
     limits: Limits
     second_opinion: bool = False
+
+
+class Variant(Struct, frozen=True, kw_only=True):
+    """The same picture in another size."""
+
+    webp: bytes
+    width_px: int
+    height_px: int
 
 
 class Rendition(Struct, frozen=True, kw_only=True, tag=True):
@@ -69,6 +97,9 @@ class Rendition(Struct, frozen=True, kw_only=True, tag=True):
     source_width: int
     source_height: int
     engine: str
+    variants: tuple[Variant, ...] = ()
+    frames: int = 1
+    glimpse: str = ""
     note: str | None = None
     doubt: str | None = None
     cpu_seconds: float = 0.0
@@ -88,6 +119,8 @@ class Refusal(Struct, frozen=True, kw_only=True, tag=True):
 
 Answer = Rendition | Refusal
 RENDERED_VERDICTS = frozenset({Verdict.RENDERED, Verdict.PARTIAL})
+PICTURED_VERDICTS = RENDERED_VERDICTS | {Verdict.UNSUPPORTED}
+"""Those that may come with a picture: of an unsupported file, a card."""
 
 
 class Unrenderable(Exception):  # noqa: N818 - names the file's state, like the tree in failures.py

@@ -7,7 +7,7 @@ Source: RFC 9649.
 
 from collections.abc import Iterator
 
-PICTURE_CHUNKS = (b"VP8 ", b"VP8L")
+FRAME_HEAD_BYTES = 16
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -24,10 +24,34 @@ def webp_size(data: bytes) -> tuple[int, int]:
     return size
 
 
+def animated_size(data: bytes, frames: int) -> tuple[int, int]:
+    """Return width and height of an animation of so many frames without metadata; raises ValueError otherwise."""
+    head, control, *rest = _chunks(data)
+    if (head[0], control[0]) != (b"VP8X", b"ANIM") or [name for name, _ in rest] != [b"ANMF"] * frames:
+        raise ValueError("not an animation of the stated number of frames")
+    width, height = _canvas_size(head[1])
+    for _, body in rest:
+        x, y = 2 * int.from_bytes(body[:3], "little"), 2 * int.from_bytes(body[3:6], "little")
+        across, down = int.from_bytes(body[6:9], "little") + 1, int.from_bytes(body[9:12], "little") + 1
+        if x + across > width or y + down > height or _frame_size(body[FRAME_HEAD_BYTES:]) != (across, down):
+            raise ValueError("a frame reaches beyond the canvas, or is not of its stated size")
+    return width, height
+
+
+def _frame_size(data: bytes) -> tuple[int, int]:
+    chunks = list(_chunks_within(data, 0))
+    if [name for name, _ in chunks] not in ([b"VP8 "], [b"VP8L"], [b"ALPH", b"VP8 "]):
+        raise ValueError("not one picture in a frame")
+    return _bitstream_size(*chunks[-1])
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or int.from_bytes(data[4:8], "little") != len(data) - 8:
         raise ValueError("not a WebP of the stated length")
-    at = 12
+    yield from _chunks_within(data, 12)
+
+
+def _chunks_within(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
     while at < len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         body = data[at + 8 : at + 8 + size]

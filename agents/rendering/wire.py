@@ -11,8 +11,18 @@ import msgspec
 from msgspec import Struct
 
 from agents.rendering.layers import Layers
-from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Limits, Order, Refusal, Rendition
-from agents.rendering.webp import webp_size
+from agents.rendering.verdicts import (
+    PICTURED_VERDICTS,
+    RENDERED_VERDICTS,
+    Answer,
+    Limits,
+    Order,
+    Refusal,
+    Rendition,
+    Variant,
+    Verdict,
+)
+from agents.rendering.webp import animated_size, webp_size
 
 # The only descriptors a child has beside its null standard streams.
 ORDERS_FD: Final = 3
@@ -135,17 +145,27 @@ def _checked_refusal(answer: Refusal) -> Refusal:
 
 
 def _checked_rendition(answer: Rendition, limits: Limits) -> Rendition:
-    if answer.verdict not in RENDERED_VERDICTS:
+    if answer.verdict not in PICTURED_VERDICTS or (answer.verdict is Verdict.UNSUPPORTED and not limits.options.cards):
         raise Garbage("a picture that claims a refusal")
-    try:
-        size_px = webp_size(answer.webp)
-    except (ValueError, IndexError) as error:
-        raise Garbage("not a WebP") from error
-    if size_px != (answer.width_px, answer.height_px) or not 0 < min(size_px) <= max(size_px) <= limits.max_edge_px:
-        raise Garbage(f"a picture of {size_px[0]} x {size_px[1]} pixels")
-    if max(len(answer.engine), len(answer.format), len(answer.note or "")) > MAX_TEXT_CHARACTERS:
+    _check_picture(answer, limits.max_edge_px, answer.frames, limits)
+    if len(answer.variants) != len(limits.options.extra_edges_px):
+        raise Garbage("not the sizes that were asked for")
+    for variant, edge_px in zip(answer.variants, limits.options.extra_edges_px, strict=True):
+        _check_picture(variant, edge_px, 1, limits)
+    if max(map(len, (answer.engine, answer.format, answer.note or "", answer.glimpse))) > MAX_TEXT_CHARACTERS:
         raise Garbage("a text longer than any of ours")
     return answer
+
+
+def _check_picture(picture: Rendition | Variant, edge_px: int, frames: int, limits: Limits) -> None:
+    if frames != 1 and not 1 < frames <= limits.options.animation_frames:
+        raise Garbage(f"an animation of {frames} frames")
+    try:
+        size_px = webp_size(picture.webp) if frames == 1 else animated_size(picture.webp, frames)
+    except (ValueError, IndexError) as error:
+        raise Garbage("not a WebP") from error
+    if size_px != (picture.width_px, picture.height_px) or not 0 < min(size_px) <= max(size_px) <= edge_px:
+        raise Garbage(f"a picture of {size_px[0]} x {size_px[1]} pixels")
 
 
 def _read_exactly(descriptor: int, size_bytes: int) -> bytes:

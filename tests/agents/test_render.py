@@ -1,12 +1,13 @@
 import hashlib
 
 import pytest
+from msgspec import structs
 
 from agents.download import Download
 from agents.genesys import Media
 from agents.lifecycle import LifecycleAgent
 from agents.render import RenderAgent, expiry_row
-from agents.rendering.verdicts import Answer, Refusal, Rendition, Verdict
+from agents.rendering.verdicts import Answer, Refusal, Rendition, Variant, Verdict
 from agents.routing import Agent
 from agents.source import Source
 from stream.failures import Failure, Held, Reason, Rejected, Retryable, Stage
@@ -172,6 +173,36 @@ async def test_a_refusal_is_the_outcome_with_its_verdict_and_stores_nothing() ->
     (outcome,) = bench.world.outcomes()
     assert (outcome.outcome, outcome.verdict, outcome.reason) == ("rejected", "bomb", "50,000 x 50,000 pixels")
     assert bench.store.objects == {}
+
+
+async def test_further_sizes_are_stored_and_expire_one_by_one() -> None:
+    bench = Bench()
+    variants = (
+        Variant(webp=b"larger", width_px=600, height_px=400),
+        Variant(webp=b"largest", width_px=900, height_px=600),
+    )
+    bench.renderer.answer = structs.replace(PICTURE, variants=variants)
+    await bench.deliver(attachment())
+    (record,) = bench.world.to("previews")
+    preview = decode_preview(record.value or b"")
+    stored = [(preview.object_key, b"RIFFwebp")]
+    stored += [(variant.object_key, variants[at].webp) for at, variant in enumerate(preview.picture.variants)]
+    assert dict(stored) == bench.store.objects
+    assert len(bench.store.objects) == 3
+    assert sorted(bench.world.waiting()) == sorted(expiry_row(key) for key, _ in stored)
+    for variant in preview.picture.variants:
+        assert variant.object_key in variant.url
+
+
+async def test_a_card_is_posted_like_a_preview_and_says_what_became_of_the_file() -> None:
+    bench = Bench()
+    reason = "No preview is made of a Word document."
+    bench.renderer.answer = structs.replace(PICTURE, verdict=Verdict.UNSUPPORTED, format="", note=reason)
+    await bench.deliver(attachment())
+    (record,) = bench.world.to("previews")
+    picture = decode_preview(record.value or b"").picture
+    assert (picture.verdict, picture.note) == ("unsupported", reason)
+    assert bench.world.outcomes() == []
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict not in {"rendered", "partial"}])

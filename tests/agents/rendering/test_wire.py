@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from agents.rendering import wire
-from agents.rendering.verdicts import Limits, Refusal, Rendition, Verdict
+from agents.rendering.verdicts import Limits, Options, Refusal, Rendition, Variant, Verdict
 from agents.rendering.webp import webp_size
 from tests.harness.files import photo, saved
 
@@ -46,6 +46,37 @@ def test_an_honest_answer_passes_unchanged() -> None:
 def test_a_lie_in_an_answer_is_garbage(lie: dict[str, object]) -> None:
     with pytest.raises(wire.Garbage):
         wire.checked_answer(body(msgspec.structs.replace(PREVIEW, **lie)), LIMITS)
+
+
+LARGER = Variant(webp=saved(photo((600, 450)), "WEBP"), width_px=600, height_px=450)
+MORE = Limits(options=Options(extra_edges_px=(600,), animation_frames=3))
+
+
+def test_further_sizes_pass_where_they_were_asked_for() -> None:
+    answer = msgspec.structs.replace(PREVIEW, variants=(LARGER,))
+    assert wire.checked_answer(body(answer), MORE) == answer
+
+
+@pytest.mark.parametrize(
+    ("lie", "limits"),
+    [
+        ({"variants": (LARGER,)}, LIMITS),
+        ({}, MORE),
+        ({"variants": (LARGER, LARGER)}, MORE),
+        ({"variants": (msgspec.structs.replace(LARGER, width_px=599),)}, MORE),
+        ({"variants": (LARGER,)}, Limits(options=Options(extra_edges_px=(599,)))),
+        ({"frames": 2}, LIMITS),
+        ({"frames": 0}, LIMITS),
+        ({"variants": (LARGER,), "frames": 2}, MORE),
+        ({"variants": (LARGER,), "frames": 4}, MORE),
+        ({"verdict": Verdict.UNSUPPORTED}, LIMITS),
+        ({"glimpse": "x" * 5_000}, LIMITS),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_more_than_was_asked_for_is_garbage(lie: dict[str, object], limits: Limits) -> None:
+    with pytest.raises(wire.Garbage):
+        wire.checked_answer(body(msgspec.structs.replace(PREVIEW, **lie)), limits)
 
 
 @pytest.mark.parametrize(
