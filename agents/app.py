@@ -22,6 +22,8 @@ REBALANCE_MARGIN_SECONDS = 30.0
 # A worker whose partitions are all paused, as in a long outage of S3, polls nothing. Faust's 1,000 s would then make
 # aiokafka leave the group, and never join again because nothing is polled. That the loop lives is /healthz's to tell.
 MAX_POLL_SECONDS = 1_000_000.0
+# A change of topics is seen by then, and whatever was assigned without knowing them is assigned anew.
+METADATA_SECONDS = 10.0
 FETCH_BYTES = 1024 * 1024
 SEND_BYTES = 4 * 1024 * 1024  # a dead letter holds another record in base64
 RAW: dict[str, Any] = {
@@ -153,6 +155,7 @@ def create_app(settings: WorkerSettings) -> PreviewApp:
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_member_id or None,
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1000),
         datadir=settings.worker_data_dir,
         processing_guarantee=ProcessingGuarantee.AT_LEAST_ONCE,  # exactly_once swallows errors of its transactions
         producer_acks=-1,

@@ -13,13 +13,12 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from agents.coordinator import know_topics, renew
 from agents.lease import Lease
 from agents.offsets import Offsets
 
 FAUST_LOGGER = logging.getLogger("faust")
 """For the services that extend Faust's: what they tell is of Faust's inner life."""
-UNKNOWN_MEMBER_ID = ""
-"""What aiokafka calls itself when Kafka has told it that it is no member."""
 FETCH_WAIT_SECONDS = 0.25
 """How long one fetch waits for records; a seek has to wait for the fetch before it."""
 
@@ -44,29 +43,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     app: Any  # an app that is also Drainable; Faust's own type is AppT
 
     async def on_start(self) -> None:
-        """Start aiokafka's consumer; joining, and each heartbeat that Kafka answers, renews the lease."""
+        """Start aiokafka's consumer and mend its group coordinator before it joins the group."""
         await super().on_start()
-        coordinator: Any = self._ensure_consumer()._coordinator  # noqa: SLF001 - it tells nobody of its heartbeats
-        heartbeat, rejoin = coordinator._do_heartbeat, coordinator._do_rejoin_group  # noqa: SLF001
-
-        async def renewing_heartbeat() -> bool:
-            sent_at = self.app.lease.now()
-            answered: bool = await heartbeat()
-            if answered:
-                self.app.lease.renew(sent_at)
-            elif coordinator.member_id == UNKNOWN_MEMBER_ID:
-                self.app.lease.end()
-            return answered
-
-        async def renewing_rejoin(subscription: Any) -> bool:
-            sent_at = self.app.lease.now()
-            joined: bool = await rejoin(subscription)
-            if joined:
-                self.app.lease.renew(sent_at)
-            return joined
-
-        coordinator._do_heartbeat = renewing_heartbeat  # noqa: SLF001
-        coordinator._do_rejoin_group = renewing_rejoin  # noqa: SLF001
+        consumer: Any = self._ensure_consumer()
+        renew(consumer._coordinator, self.app.lease)  # noqa: SLF001
+        know_topics(consumer)
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)
