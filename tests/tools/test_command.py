@@ -35,7 +35,8 @@ def test_a_command_gets_the_environment_that_it_is_given() -> None:
 def interrupted(code: str, *, to_its_end: bool) -> subprocess.CompletedProcess[str]:
     """Run code as a command of a set-up that has a process group of its own."""
     program = (
-        "import sys; from tools.command import run; "
+        "import signal, sys; from tools.command import run; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in what a shell runs in the background
         f"run('the thing', [sys.executable, '-c', {code!r}], to_its_end={to_its_end})"
     )
     return subprocess.run(
