@@ -195,7 +195,7 @@ def tell(rig: Rig) -> None:
     ledger = rig.ledger
     copies = Counter(outcome.event_id for outcome in ledger.outcomes)
     say(f"copies of outcomes: {sum(copies.values()) - len(copies)}")
-    ends = {(outcome.event_id, outcome.outcome) for outcome in ledger.outcomes}
+    ends: set[tuple[str, str]] = {(outcome.event_id, outcome.outcome) for outcome in ledger.outcomes}
     ends |= {(letter.event_id, letter.reason) for letter in ledger.dead_letters}
     say(f"events that ended in two ways: {len(ends) - len({event_id for event_id, _ in ends})}")
     say(f"dead letters: {dict(Counter(letter.reason for letter in ledger.dead_letters))}")
