@@ -10,6 +10,8 @@ ALPHA_MODES: Final = frozenset({"LA", "RGBA", "La", "RGBa", "PA"})
 RESIZABLE_MODES: Final = {"1": "L", "P": "RGB", "PA": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "RGBX": "RGB"}
 EIGHT_BITS: Final = 255
 SIXTEEN_BITS: Final = 65_535
+LEAST_BITS: Final = 8
+SENSOR_BITS: Final = 12
 MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 
 
@@ -17,9 +19,7 @@ def resizable(image: Image.Image) -> Image.Image:
     """Convert a decoded image into a mode that filters average correctly; colours stay in their own space."""
     if "transparency" in image.info and image.mode in {"1", "L", "P", "RGB"}:
         return image.convert("RGBA")  # one colour or palette entry stands for transparent
-    if image.mode.startswith(SIXTEEN_BIT_PREFIX):
-        return _stretched(image, 0, SIXTEEN_BITS)
-    if image.mode in {"I", "F"}:
+    if image.mode.startswith(SIXTEEN_BIT_PREFIX) or image.mode in {"I", "F"}:
         return _stretched(image, *_range_of(image))
     mode = RESIZABLE_MODES.get(image.mode)
     return image if mode is None else image.convert(mode)
@@ -57,13 +57,18 @@ def _converted(image: Image.Image, source: object) -> Image.Image:
 
 
 def _range_of(image: Image.Image) -> tuple[float, float]:
-    """Integers of 16 bits are taken at face value; anything else is stretched over what it holds."""
+    """Return what is black and what is white.
+
+    Integers of 16 bits are taken at face value, but for sensors and X-rays, which store 8 to 12 bits in 16; anything
+    else is stretched over what it holds.
+    """
     low, high = image.getextrema()
     if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
         raise TypeError("a picture of one channel has one range")
-    if image.mode == "I" and low >= 0 and high <= SIXTEEN_BITS:
-        return 0, EIGHT_BITS if high <= EIGHT_BITS else SIXTEEN_BITS
-    return low, high
+    if image.mode == "F" or low < 0 or high > SIXTEEN_BITS:
+        return low, high
+    bits = max(int(high).bit_length(), LEAST_BITS)
+    return 0, 2**bits - 1 if bits <= SENSOR_BITS else SIXTEEN_BITS
 
 
 def _stretched(image: Image.Image, low: float, high: float) -> Image.Image:

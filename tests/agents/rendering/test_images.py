@@ -183,6 +183,14 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
     assert near((row.getpixel((64, 1)), row.getpixel((192, 1))), (64, 192), most=6)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_sensors_with_fewer_bits_are_not_shown_in_the_dark(bits: int) -> None:
+    levels = [number * 2 ** (bits - 8) for number in range(256)]
+    ramp = Image.frombytes("I;16", (256, 4), struct.pack("<1024H", *(levels * 4)))
+    row = picture(saved(ramp, "TIFF")).convert("L")
+    assert near((row.getpixel((64, 1)), row.getpixel((192, 1))), (64, 192), most=6)
+
+
 def test_a_profile_is_applied() -> None:
     """The profile says that red and green are swapped; the preview must show what was meant."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
