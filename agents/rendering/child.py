@@ -6,6 +6,7 @@ process group of its own that the forkserver kills as a whole.
 
 import os
 import resource
+import select
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Verdict
 Render = Callable[[bytes, Order], Answer]
 
 MARGIN_SECONDS: Final = 1.0  # the parent's deadline comes first; the alarm is for a parent that stands still
+PAUSE_MS: Final = 200
 FAR_DESCRIPTOR: Final = 100  # beyond the places that the three are moved to
 
 
@@ -37,12 +39,21 @@ def main(render: Render, descriptors: Sequence[int], limits: Limits, *, may_exec
     room = Room()
     layers = confine(limits, may_exec=may_exec, network=network)
     wire.write_all(wire.ANSWERS_FD, wire.frame(wire.Ready(layers)))
-    while (order := wire.read_order(wire.ORDERS_FD)) is not None:
+    while (order := _next_order(room)) is not None:
         _restart_clocks(order.limits)
         room.assign(order.limits, sniff(os.pread(wire.PAYLOAD_FD, HEAD_BYTES, 0)).type)
         answer = _answer(render, order, meter)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.write_all(wire.ANSWERS_FD, wire.frame(answer))
+
+
+def _next_order(room: Room) -> Order | None:
+    """Wait for an order, and use a pause for what would slow down the files on either side of it."""
+    waiting = select.poll()
+    waiting.register(wire.ORDERS_FD, select.POLLIN)
+    if room.untidy() or not waiting.poll(PAUSE_MS):
+        room.tidy()
+    return wire.read_order(wire.ORDERS_FD)
 
 
 def _take_over(descriptors: Sequence[int]) -> None:
