@@ -1,5 +1,6 @@
 """Any Pillow mode and colour profile to eight-bit sRGB, alpha kept."""
 
+from functools import lru_cache
 from io import BytesIO
 from typing import Final
 
@@ -38,20 +39,32 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _managed(image: Image.Image, profile: bytes | None) -> Image.Image:
     if image.mode == "LAB":
-        return _converted(image, ImageCms.createProfile("LAB"))
-    if not profile or (b"sRGB" in profile and image.mode == "RGB"):
+        return _applied(image, _transform_from_lab())
+    if not profile or (b"sRGB" in profile and b"inear" not in profile and image.mode == "RGB"):
         return image
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if MODES_OF_SPACE.get(source.profile.xcolor_space) != image.mode:
-            return image
-        return _converted(image, source)
+        transform = _transform(profile, image.mode)
+        return image if transform is None else _applied(image, transform)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
 
 
-def _converted(image: Image.Image, source: object) -> Image.Image:
-    converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")  # type: ignore[arg-type]
+@lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Build a transform, which takes longer than to apply it; cameras of one make all embed the same profile."""
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    if MODES_OF_SPACE.get(source.profile.xcolor_space) != mode:
+        return None
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+
+
+def _transform_from_lab() -> ImageCms.ImageCmsTransform:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
+
+
+def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    converted = ImageCms.applyTransform(image, transform)
     assert converted is not None  # noqa: S101 - None only for inPlace
     return converted
 
