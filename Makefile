@@ -3,12 +3,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) python3)
 TOOLS := $(PYTHON) -m tools
 BIN := .venv/bin
+BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test fast system hostile confinement check format lock schemas clean
+.PHONY: help setup servers demo test fast system hostile confinement bench-render bench-pipeline check format lock schemas clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from the lock, with the Debian packages it needs
 	@$(TOOLS) setup
@@ -34,6 +35,12 @@ hostile: setup ## Every test file beside the project, or made-up ones, through t
 
 confinement: setup ## Every escape from a rendering child, tried; the last line is JSON
 	@$(BIN)/python -m tests.confinement
+
+bench-render: setup ## CPU of a preview beside the tutorial's way and the peers; QUICK=1, DOCS=1 writes docs/benchmarks.md
+	@$(BIN)/python -m bench.render $(BENCH_OPTIONS)
+
+bench-pipeline: setup ## Previews a second without Kafka beside the tutorial's way; QUICK=1, DOCS=1 as above
+	@$(BIN)/python -m bench.pipeline $(BENCH_OPTIONS)
 
 check: setup ## Lint, formatting, types, layers, dependencies
 	@$(BIN)/ruff check

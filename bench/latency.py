@@ -7,7 +7,6 @@ from statistics import median
 from typing import Final
 
 from agents.rendering.pool import RenderPool
-from agents.rendering.verdicts import Rendition
 from bench.contestants.ours import pool
 
 CORPUS: Final = Path(__file__).resolve().parents[2] / "shared" / "corpus"
@@ -27,12 +26,11 @@ async def seconds_of(files: Sequence[Path], rounds: int) -> dict[str, float]:
         async with pool(children=1) as renderer:
             await renderer.render(files[0].read_bytes(), file_name="warm.pdf")
             for path in files:
-                each[path.name].append((await _render(renderer, path))[0])
+                each[path.name].append(await _seconds(renderer, path.name, path.read_bytes()))
     return {name: median(values) for name, values in each.items()}
 
 
-async def _render(renderer: RenderPool, path: Path) -> tuple[float, bool]:
-    data = path.read_bytes()
+async def _seconds(renderer: RenderPool, name: str, data: bytes) -> float:
     started = time.perf_counter()
-    answer = await renderer.render(data, file_name=path.name)
-    return time.perf_counter() - started, isinstance(answer, Rendition)
+    await renderer.render(data, file_name=name)
+    return time.perf_counter() - started

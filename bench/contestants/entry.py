@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.contestants.job import Cost
-from tools import cache, debian
+from bench.corpus import parts
+from tools import debian
 from tools.command import SetupError, run, say
 
 SHARP: Final = "sharp@0.35.5"
@@ -88,8 +89,7 @@ def _sharp() -> Contestant:
     def install(folder: Path) -> None:
         run("sharp", ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, SHARP])
 
-    with cache.locked():
-        folder = cache.keep(f"bench-{SHARP}", install)
+    folder = parts.keep(SHARP, install)
     return Contestant("sharp", ("node", str(SHARP_PROGRAM)), PICTURES, folder)
 
 

@@ -9,14 +9,12 @@ from PIL import Image, ImageOps
 
 from bench.contestants.in_process import costs
 from bench.contestants.job import EDGE_PX, QUALITY, answer, given
+from bench.contestants.tutorial import is_pdf
 
 
 def preview(path: Path, out: Path, effort: int) -> None:
     """Make one preview."""
-    if path.suffix == ".pdf":
-        image = convert_from_path(path, size=EDGE_PX, single_file=True)[0]
-    else:
-        image = Image.open(path)
+    image = convert_from_path(path, size=EDGE_PX, single_file=True)[0] if is_pdf(path) else Image.open(path)
     image.thumbnail((EDGE_PX, EDGE_PX), Image.Resampling.LANCZOS)
     upright = ImageOps.exif_transpose(image)
     upright.save(out, "WEBP", quality=QUALITY, method=effort)

@@ -13,10 +13,11 @@ from tests.harness.pdf_files import scan_pdf
 
 A4_POINTS: Final = (595, 842)
 SCAN_SIZE_PX: Final = (1654, 2339)  # A4 at 200 dpi
-WORDS: Final = (
+TEXT: Final = (
     "the order of your table was sent in March and we ask you to pay within fourteen days because our delivery came "
     "late please find below what is still missing a colleague will answer this message number amount total"
-).split()
+)
+WORDS: Final = TEXT.split()
 
 
 def text_pdf(rng: random.Random, pages: int) -> bytes:
@@ -53,19 +54,20 @@ def _text_page(rng: random.Random) -> Iterator[bytes]:
 
 def _contours(rng: random.Random, strokes: int) -> Iterator[bytes]:
     for _ in range(strokes):
-        x, y, radius = rng.uniform(40, 555), rng.uniform(40, 800), rng.uniform(4, 120)
-        bumps, phase = rng.randint(2, 6), rng.uniform(0, math.tau)
+        centre = (rng.uniform(40, 555), rng.uniform(40, 800))
+        points = _bumpy_circle(centre, rng.uniform(4, 120), rng.randint(2, 6))
         colour = " ".join(f"{rng.random():.2f}" for _ in range(3))
-        points = [_on_contour(x, y, radius, bumps, phase, step / 32) for step in range(33)]
-        path = " l ".join(points[1:])
         paint = f"{colour} rg f" if rng.random() < 0.1 else "S"
-        yield f"{rng.uniform(0.2, 1.2):.2f} w {colour} RG {points[0]} m {path} l {paint}".encode()
+        yield f"{rng.uniform(0.2, 1.2):.2f} w {colour} RG {points[0]} m {' l '.join(points[1:])} l {paint}".encode()
 
 
-def _on_contour(x: float, y: float, radius: float, bumps: int, phase: float, turn: float) -> str:
-    angle = turn * math.tau
-    distance = radius * (1 + 0.25 * math.sin(bumps * angle + phase))
-    return f"{x + distance * math.cos(angle):.1f} {y + distance * math.sin(angle):.1f}"
+def _bumpy_circle(centre: tuple[float, float], radius: float, bumps: int) -> list[str]:
+    points = []
+    for step in range(33):
+        angle = step / 32 * math.tau
+        distance = radius * (1 + 0.25 * math.sin(bumps * angle))
+        points.append(f"{centre[0] + distance * math.cos(angle):.1f} {centre[1] + distance * math.sin(angle):.1f}")
+    return points
 
 
 def _words(rng: random.Random, count: int) -> str:

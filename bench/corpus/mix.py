@@ -15,11 +15,11 @@ from typing import Any, Final
 import pillow_heif
 from PIL import Image
 
+from bench.corpus import parts
 from bench.corpus.documents import scanned_pdf, text_pdf, vector_pdf
 from bench.corpus.photographs import Photographs
 from bench.corpus.screenshots import screenshot
 from tests.harness.files import animated_gif, saved
-from tools import cache
 from tools.command import say
 
 VERSION: Final = 1
@@ -87,8 +87,7 @@ def corpus(seed: int, shares: Shares) -> Corpus:
     def make(folder: Path) -> None:
         _write(folder, photographs, _makers(rng, photographs, shares), rng)
 
-    with cache.locked():
-        folder = cache.keep(f"bench-corpus-{VERSION}-{kind}-{count}-seed-{seed}", make)
+    folder = parts.keep(f"corpus-{VERSION}-{kind}-{count}-seed-{seed}", make)
     index: dict[str, Any] = json.loads((folder / INDEX).read_text())
     return Corpus(folder, index["origin"], tuple(Source(**source) for source in index["sources"]))
 

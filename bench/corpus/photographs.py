@@ -1,4 +1,4 @@
-"""Photographs from Debian's wallpaper packages, unpacked without being installed; drawn landscapes where there are none."""
+"""Photographs from Debian's wallpaper packages, unpacked, not installed; drawn landscapes where there are none."""
 
 import random
 import shutil
@@ -9,8 +9,8 @@ from typing import Final, Self
 
 from PIL import Image, ImageChops
 
+from bench.corpus import parts
 from tests.harness.files import photo
-from tools import cache
 from tools.command import SetupError, run, say
 
 PACKAGES: Final = ("mate-backgrounds", "gnome-backgrounds", "plasma-workspace-wallpapers")
@@ -81,8 +81,7 @@ def _noise_tile(rng: random.Random) -> Image.Image:
 
 def _camera_files() -> list[Path]:
     try:
-        with cache.locked():
-            folder = cache.keep("bench-photographs-1", _unpack)
+        folder = parts.keep("photographs-1", _unpack)
     except SetupError as error:
         say(f"photographs: {str(error).splitlines()[0]}; landscapes are drawn instead")
         return []

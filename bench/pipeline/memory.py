@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
 from zlib import crc32
 
 from faust.types import TP
@@ -21,7 +20,7 @@ class MemoryTopics:
     """Hands records to the lanes of their topics, holds them back where a lane asks for it, and counts outcomes."""
 
     def __init__(self, topics: Topics, partitions: int) -> None:
-        self.lanes: Mapping[str, Lane] = {}
+        self.lanes: dict[str, Lane] = {}
         self.linked = 0
         self._topics = topics
         self._partitions = partitions
@@ -68,11 +67,11 @@ class MemoryTopics:
 
     async def until_linked(self, count: int) -> None:
         """Wait until so many events have ended well; raises LostError when one has not."""
-        while self.linked < count:
+        while self._lost is None and self.linked < count:
             self._changed.clear()
             await self._changed.wait()
-            if self._lost is not None:
-                raise self._lost
+        if self._lost is not None:
+            raise self._lost
 
     async def crash(self, error: BaseException) -> None:
         """Note that a job raised what it must not."""

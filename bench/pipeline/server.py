@@ -1,7 +1,7 @@
 """The world around the pipeline in one process: files to GET, an S3 server and Genesys, each with its latency.
 
 Written on the bare transport, because what this server spends is taken from those whose speed is measured.
-`python -m bench.pipeline.server FOLDER` prints its two ports, the API's own one among them, and serves until it is ended.
+`python -m bench.pipeline.server FOLDER` prints its two ports, of which the API has one, and serves until it is ended.
 """
 
 import argparse
