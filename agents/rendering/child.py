@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from agents.rendering import wire
-from agents.rendering.confinement import confine
+from agents.rendering.confinement import Surroundings, confine
 from agents.rendering.meter import Meter
 from agents.rendering.room import Room
 from agents.rendering.sniff import HEAD_BYTES, sniff
@@ -29,15 +29,14 @@ PAUSE_MS: Final = 200
 FAR_DESCRIPTOR: Final = 100  # beyond the places that the three are moved to
 
 
-def main(render: Render, descriptors: Sequence[int], limits: Limits, *, may_exec: bool, network: str) -> None:
-    """Turn this freshly forked process into a child and serve; returns when the parent hangs up.
-
-    `network` tells what kept the forkserver in the network of the machine, empty when it left it.
-    """
+def main(
+    render: Render, descriptors: Sequence[int], limits: Limits, surroundings: Surroundings, *, may_exec: bool
+) -> None:
+    """Turn this freshly forked process into a child and serve; returns when the parent hangs up."""
     _take_over(descriptors)
     meter = Meter()
     room = Room()
-    layers = confine(limits, may_exec=may_exec, network=network)
+    layers = confine(limits, surroundings, may_exec=may_exec)
     wire.write_all(wire.ANSWERS_FD, wire.frame(wire.Ready(layers)))
     while (order := _next_order(room)) is not None:
         _restart_clocks(order.limits)

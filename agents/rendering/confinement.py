@@ -11,6 +11,7 @@ import struct
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from signal import SIGKILL
@@ -42,39 +43,58 @@ POPPLER: Final = ("pdftoppm", "pdfinfo")
 LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")  # executed with every program
 
 
-def confine(limits: Limits, *, may_exec: bool, network: str) -> Layers:
-    """Put every layer in force that the kernel has, for good; `network` tells how `leave_network` went."""
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the forkserver finds out once for all of its children; `network` tells why they stay in the machine's."""
+
+    network: str
+    readable: tuple[Path, ...]
+    readable_by_poppler: tuple[Path, ...]
+    executable: tuple[Path, ...]
+
+
+def prepare() -> Surroundings:
+    """Leave the network for good and look where code and fonts are; call it before any thread is started."""
+    code_and_fonts = tuple(_readable())
+    return Surroundings(
+        network=_leave_network(),
+        readable=code_and_fonts,
+        readable_by_poppler=(*code_and_fonts, *map(Path, POPPLER_DATA)),
+        executable=tuple(_executable()),
+    )
+
+
+def confine(limits: Limits, surroundings: Surroundings, *, may_exec: bool) -> Layers:
+    """Put every layer in force that the kernel has, for good."""
     with suppress(OSError):  # a wish, not a wall: the kernel should take a child before it takes the parent
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
-    layers = {Layer.NETWORK_NAMESPACE: network}
+    layers = {Layer.NETWORK_NAMESPACE: surroundings.network}
     layers[Layer.NO_NEW_PRIVILEGES] = _outcome(partial(syscalls.prctl, PR_SET_NO_NEW_PRIVS, 1))
     layers[Layer.CAPABILITIES] = _outcome(_drop_capabilities)
     layers[Layer.RESOURCE_LIMITS] = _outcome(partial(_limit_resources, limits, may_exec=may_exec))
-    layers[Layer.LANDLOCK] = _outcome(partial(_restrict_files, may_exec=may_exec))
+    layers[Layer.LANDLOCK] = _outcome(partial(_restrict_files, surroundings, may_exec=may_exec))
     scoped = not layers[Layer.LANDLOCK] and landlock.abi() >= landlock.SCOPES_SINCE
     layers[Layer.SECCOMP] = _outcome(partial(seccomp.restrict, may_exec=may_exec, signals_scoped=scoped))
     return layers
 
 
-def leave_network() -> str:
+def _leave_network() -> str:
     """Move this process, single-threaded, into a network of its own without any interface; returns why it cannot."""
     alone = _outcome(partial(_unshare, CLONE_NEWNET))  # root may
     return _outcome(partial(_unshare, CLONE_NEWUSER | CLONE_NEWNET)) if alone else ""
 
 
-def readable(*, may_exec: bool) -> Iterator[Path]:
+def _readable() -> Iterator[Path]:
     """Yield what a child may read: code, fonts, and no folder that holds anybody's data."""
     yield from map(Path, (*LIBRARIES, *FONTS))
     for name in ("stdlib", "platstdlib", "purelib", "platlib"):
         yield Path(sysconfig.get_path(name))
     for package in (agents, stream):
         yield Path(str(package.__file__)).parent
-    if may_exec:
-        yield from map(Path, POPPLER_DATA)
 
 
-def executable() -> Iterator[Path]:
+def _executable() -> Iterator[Path]:
     """Yield the programs of the second opinion, and the loader that the kernel runs them with."""
     yield from map(Path, LOADERS)
     for name in POPPLER:
@@ -83,8 +103,11 @@ def executable() -> Iterator[Path]:
             yield Path(found)
 
 
-def _restrict_files(*, may_exec: bool) -> None:
-    landlock.restrict(readable(may_exec=may_exec), executable() if may_exec else ())
+def _restrict_files(surroundings: Surroundings, *, may_exec: bool) -> None:
+    if may_exec:
+        landlock.restrict(surroundings.readable_by_poppler, surroundings.executable)
+    else:
+        landlock.restrict(surroundings.readable, ())
 
 
 def _limit_resources(limits: Limits, *, may_exec: bool) -> None:

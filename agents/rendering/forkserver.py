@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from agents.rendering import child, syscalls, wire
-from agents.rendering.confinement import leave_network
+from agents.rendering.confinement import Surroundings, prepare
 
 DESCRIPTORS_OF_A_CHILD: Final = 3
 KIBIBYTE: Final = 1024
@@ -27,10 +27,10 @@ PR_SET_CHILD_SUBREAPER: Final = 36  # prctl(2)
 class Server:
     """Forks, kills and reaps at the parent's word; ends, with all children, when the parent is gone."""
 
-    def __init__(self, parent: socket.socket, engine: Any, network: str) -> None:
+    def __init__(self, parent: socket.socket, engine: Any, surroundings: Surroundings) -> None:
         self._parent = parent
         self._engine = engine
-        self._network = network
+        self._surroundings = surroundings
         self._pids: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -89,9 +89,8 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            child.main(
-                self._engine.render, descriptors, request.limits, may_exec=request.may_exec, network=self._network
-            )
+            limits, may_exec = request.limits, request.may_exec
+            child.main(self._engine.render, descriptors, limits, self._surroundings, may_exec=may_exec)
             os._exit(0)
         finally:
             os._exit(1)
@@ -123,7 +122,7 @@ def _kill_group(pid: int) -> None:
 
 def main(socket_descriptor: int, engine_module: str) -> None:
     """Load the engine and serve."""
-    network = leave_network()  # before an engine may start a thread: then the kernel no longer lets it
+    surroundings = prepare()  # before an engine may start a thread: then the kernel no longer lets it
     for name in LOADED_EARLY:
         importlib.import_module(name)
     engine = importlib.import_module(engine_module)
@@ -131,7 +130,7 @@ def main(socket_descriptor: int, engine_module: str) -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would otherwise copy every shared page it looks at
     with socket.socket(fileno=socket_descriptor) as parent:
-        Server(parent, engine, network).run()
+        Server(parent, engine, surroundings).run()
 
 
 if __name__ == "__main__":

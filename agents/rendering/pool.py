@@ -80,7 +80,7 @@ class RenderPool:
             forkserver=self._forkserver,
             size=1,
             may_exec=True,
-            jobs_per_child=jobs_per_child,
+            jobs_per_child=1,  # the wider profile, so nothing of one file meets the next
             on_lost=on_lost,
         )
 
