@@ -37,7 +37,7 @@ class Renderer(Protocol):
         """Return a picture or a refusal; `sha256` is the digest of `data`, where the caller has it."""
 
 
-class Shelf(NamedTuple):
+class Place(NamedTuple):
     """What all pictures of one attachment have in common where they are stored."""
 
     attachment: Attachment
@@ -95,9 +95,9 @@ class RenderAgent:
             rendition = await self._render(attachment, download)
         with progress.at(Stage.STORE):
             expires_at = self._clock() + self._ttl_seconds
-            shelf = Shelf(attachment, task.record.partition, download.sha256, expires_at)
-            key = await self._put(shelf, self._render_version, rendition.webp)
-            variants = tuple([await self._variant(shelf, variant) for variant in rendition.variants])
+            place = Place(attachment, task.record.partition, download.sha256, expires_at)
+            key = await self._put(place, self._render_version, rendition.webp)
+            variants = tuple([await self._variant(place, variant) for variant in rendition.variants])
         preview = Preview(
             attachment=attachment,
             object_key=key,
@@ -118,23 +118,23 @@ class RenderAgent:
             raise Rejected(Reason(answer.verdict.value), answer.reason)
         return answer
 
-    async def _variant(self, shelf: Shelf, variant: verdicts.Variant) -> Variant:
+    async def _variant(self, place: Place, variant: verdicts.Variant) -> Variant:
         """Store a further size, with an expiry row and a key of its own."""
         size = f"{variant.width_px}x{variant.height_px}"
-        key = await self._put(shelf, f"{self._render_version}/{size}", variant.webp)
+        key = await self._put(place, f"{self._render_version}/{size}", variant.webp)
         return Variant(
             width_px=variant.width_px,
             height_px=variant.height_px,
             size_bytes=len(variant.webp),
             object_key=key,
-            url=self._store.url(key, shelf.expires_at, self._clock()),
+            url=self._store.url(key, place.expires_at, self._clock()),
         )
 
-    async def _put(self, shelf: Shelf, render_version: str, webp: bytes) -> str:
+    async def _put(self, place: Place, render_version: str, webp: bytes) -> str:
         """Store a picture, its expiry row first; returns its key."""
-        key = object_key(self._key_secret, shelf.attachment, shelf.sha256, render_version)
-        await self._remember_to_expire(shelf.attachment, shelf.partition, key, shelf.expires_at)
-        await self._store.put(key, webp, content_type=CONTENT_TYPE, expires_at=shelf.expires_at)
+        key = object_key(self._key_secret, place.attachment, place.sha256, render_version)
+        await self._remember_to_expire(place.attachment, place.partition, key, place.expires_at)
+        await self._store.put(key, webp, content_type=CONTENT_TYPE, expires_at=place.expires_at)
         self._metrics.stored_bytes.inc(len(webp))
         return key
 
