@@ -139,10 +139,10 @@ class Worker:
         # Not under asyncio.timeout: while Kafka is away, Faust may swallow the one cancellation that it sends.
         stopping = asyncio.create_task(self._app.stop())
         await asyncio.wait([stopping], timeout=self._settings.worker_drain_seconds + STOP_MARGIN_SECONDS)
-        if stopping.done():
-            stopping.result()
-        else:  # nothing is lost: what was not committed is delivered again
+        if not stopping.done():  # nothing is lost: what was not committed is delivered again
             logger.error("worker.stop_timed_out")
+        elif (error := stopping.exception()) is not None:
+            await self._crashed(error)
 
     async def _start_consuming(self) -> None:
         try:
