@@ -13,6 +13,7 @@ from tests.harness.kafka import EmbeddedKafka, RealKafka
 from tests.harness.s3 import EmbeddedS3, Minio, S3Server, VersityGateway
 from tests.harness.servers import MissingServerError, Server, skip_or_fail
 
+ROOT = Path(__file__).parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
 
 REAL_FIXTURES = {"kafka", "own_kafka", "real_s3", "full_s3"}
@@ -36,6 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and REAL_FIXTURES & set(item.fixturenames):
             item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _outside_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no .env of the checkout reach the settings under test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("nowhere"))
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield
 
 
 @contextmanager

@@ -26,8 +26,13 @@ def render(file: Path, *hidden: str, required: str) -> subprocess.CompletedProce
     command = [sys.executable, "-m", "agents", "render", "--json", str(file)]
     if hidden:
         command = [sys.executable, "-m", "tests.confinement.kernels", *hidden, "--", *command]
-    environment = {"PATH": os.environ["PATH"], "RENDER_REQUIRE_CONFINEMENT": required}
-    return subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(CHECKOUT),
+        "RENDER_REQUIRE_CONFINEMENT": required,
+    }
+    # Away from the checkout, which may have a .env.
+    return subprocess.run(command, cwd=file.parent, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

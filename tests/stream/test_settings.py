@@ -136,12 +136,14 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert complaint({}, env_file).startswith(f"{env_file} cannot be read")
 
 
-@given(
-    st.text(st.characters(exclude_characters="'\"\\()*, "), min_size=6).filter(lambda text: text not in "SecretPASS")
-)
+@given(st.text(min_size=1))
 def test_a_secret_is_shown_nowhere(value: str) -> None:
-    secret = Secret(value)
-    shown = [
+    assert ways_to_show(Secret(value)) == ways_to_show(Secret("another"))
+    assert Secret(value).reveal() == value
+
+
+def ways_to_show(secret: Secret) -> list[str]:
+    return [
         repr(secret),
         str(secret),
         f"{secret}",
@@ -151,8 +153,6 @@ def test_a_secret_is_shown_nowhere(value: str) -> None:
         repr(BridgeSettings(webhook_secret=secret)),
         effective(BridgeSettings(webhook_secret=secret)),
     ]
-    assert not [text for text in shown if value in text]
-    assert secret.reveal() == value
 
 
 def test_a_secret_cannot_be_encoded_by_accident() -> None:
