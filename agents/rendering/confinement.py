@@ -34,6 +34,7 @@ LIBRARIES: Final = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64"
 FONTS: Final = (
     "/usr/share/fonts",
     "/usr/local/share/fonts",
+    "/usr/share/X11/fonts",
     "/usr/share/fontconfig",
     "/etc/fonts",
     "/var/cache/fontconfig",
