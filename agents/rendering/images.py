@@ -9,10 +9,10 @@ from io import BytesIO
 from typing import Final
 
 import pillow_heif
-from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, UnidentifiedImageError
+from PIL import AvifImagePlugin, IcoImagePlugin, Image, ImageChops, ImageFile, UnidentifiedImageError
 from pillow_heif.as_plugin import HeifImageFile
 
-from agents.rendering import animation, budget, colour, decoders
+from agents.rendering import animation, budget, colour, decoders, png
 from agents.rendering.picture import Animation, Picture, displayed_size, orientation_of, upright
 from agents.rendering.sniff import FileType
 from agents.rendering.verdicts import Limits, Unrenderable, Verdict
@@ -46,8 +46,9 @@ DECODING_FAILURES: Final = (
 )
 # How Pillow and libheif say that a file may be sound, but not for them.
 UNSUPPORTED_WORDS: Final = ("nsupported", "not identified by this driver", "not been built in")
-# EXIF in a chunk of its own, EXIF as old ImageMagick wrote it, XMP.
-PNG_ORIENTATION_MARKS: Final = (b"eXIf", b"Raw profile type exif", b"tiff:Orientation")
+PNG_START: Final = b"\x89PNG\r\n\x1a\n"
+PNG_SIZE: Final = struct.Struct(">II")  # in IHDR
+PNG_SIZE_AT: Final = 16
 LEAST_PARTIAL_SHARE: Final = 0.2
 VISIBLE_DIFFERENCE: Final = 8
 
@@ -74,7 +75,7 @@ def picture_of(payload: bytes, file_type: FileType, limits: Limits) -> Picture:
 def _decoded(payload: bytes, file_type: FileType, limits: Limits, *, partial: bool = False) -> Picture:
     with _opened(payload, file_type) as image:
         stored_px = image.size
-        budget.check(file_type, stored_px, limits)
+        budget.check(file_type, _decoded_px(image, payload), limits)
         # Pillow turns TIFFs upright by itself: the size when it opens them, the pixels when it loads them.
         turned = 1 if file_type is FileType.TIFF else _orientation(image, payload, file_type)
         source_width, source_height = displayed_size(stored_px, turned)
@@ -109,9 +110,18 @@ def _opened(payload: bytes, file_type: FileType) -> Image.Image:
     return Image.open(BytesIO(payload), formats=PILLOW_FORMATS[file_type])
 
 
+def _decoded_px(image: Image.Image, payload: bytes) -> tuple[int, int]:
+    """Return the size that decoding has to do with: a PNG within an icon may be larger than the icon says."""
+    if not isinstance(image, IcoImagePlugin.IcoImageFile):
+        return image.size
+    start = image.ico.entry[0].offset
+    width, height = PNG_SIZE.unpack(payload[start + PNG_SIZE_AT : start + PNG_SIZE_AT + PNG_SIZE.size].ljust(8, b"\0"))
+    return (width, height) if payload.startswith(PNG_START, start) else image.size
+
+
 def _orientation(image: Image.Image, payload: bytes, file_type: FileType) -> int:
     """Read the orientation, but do not let Pillow decode a whole PNG in search of one."""
-    if file_type is FileType.PNG and not any(mark in payload for mark in PNG_ORIENTATION_MARKS):
+    if file_type is FileType.PNG and not png.may_be_turned(payload):
         return 1
     return orientation_of(image)
 

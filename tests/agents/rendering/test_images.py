@@ -255,6 +255,15 @@ def test_a_picture_with_too_many_pixels_is_refused_by_its_header_alone() -> None
     assert "64 megapixels" in answer.reason
 
 
+def test_a_picture_within_an_icon_is_judged_by_its_own_header() -> None:
+    data = saved(Image.new("RGBA", (64, 64), RED), "ICO", sizes=[(64, 64)])
+    assert picture(data).size == (64, 64)
+    at = data.index(b"IHDR")
+    header = b"IHDR" + struct.pack(">II", 8_000, 8_000) + data[at + 12 : at + 17]
+    inflated = data[:at] + header + struct.pack(">I", zlib.crc32(header)) + data[at + 21 :]
+    assert rendered(inflated).verdict is Verdict.BOMB
+
+
 def test_a_picture_too_costly_to_decode_is_too_large() -> None:
     answer = rendered(saved(marked(), "WEBP"), limits=Limits(max_decode_bytes=1_000_000))
     assert answer.verdict is Verdict.TOO_LARGE
