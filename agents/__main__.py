@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "render",
         help="render local files, confined like a worker's",
         description="Renders local files as a worker would. Settings RENDER_* count; exits 0 when all became pictures, "
-        "1 when some got a verdict instead, 2 when some could not be read.",
+        "1 when some got a verdict instead, 2 when some could not be read or there is no renderer.",
     )
     _add_render_arguments(render)
     given = parser.parse_args(arguments)

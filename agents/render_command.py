@@ -17,11 +17,12 @@ from agents.rendering.sniff import sniff
 from agents.rendering.verdicts import RENDERED_VERDICTS, Answer, Refusal, Rendition, Verdict
 from agents.scratch import create_scratch
 from agents.settings import RenderSettings
+from stream.failures import Retryable
 from stream.telemetry import Metrics
 
 ALL_RENDERED: Final = 0
 SOME_REFUSED: Final = 1
-UNREADABLE: Final = 2
+FAILED: Final = 2
 COLUMNS: Final = ("file", "verdict", "type", "size", "bytes", "cpu_ms", "wall_ms", "peak_mb", "engine", "reason")
 WIDEST_CELL: Final = 60
 MEGABYTE: Final = 1_000_000
@@ -55,13 +56,13 @@ class Result:
 
 
 def run(files: Sequence[Path], *, as_json: bool, out: Path | None, settings: RenderSettings) -> int:
-    """Render the files; return 0 when all became pictures, 1 when some got a verdict instead, 2 for unreadable ones."""
+    """Render the files; return 0 when all became pictures, 1 when some got a verdict instead, 2 when some failed."""
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             sys.stderr.write(f"--out {out}: {error.strerror}\n")
-            return UNREADABLE
+            return FAILED
     return asyncio.run(_Run(files, as_json=as_json, out=out, settings=settings).all())
 
 
@@ -74,7 +75,7 @@ class _Run:
         self._settings = settings
         self._shelf = Shelf(out) if out is not None else None
         self._results: list[Result] = []
-        self._unreadable = False
+        self._failed = False
 
     async def all(self) -> int:
         scratch = create_scratch("")
@@ -95,10 +96,15 @@ class _Run:
             data = read(path, self._settings.download_max_bytes)
         except OSError as error:
             sys.stderr.write(f"{path}: {error.strerror}\n")
-            self._unreadable = True
+            self._failed = True
             return
         started = time.monotonic()
-        answer = await self._answer(pool, path, data)
+        try:
+            answer = await self._answer(pool, path, data)
+        except Retryable as failure:
+            sys.stderr.write(f"{path}: {failure}\n")
+            self._failed = True
+            return
         if answer.format is None:  # who never answered could not tell what it was
             answer = msgspec.structs.replace(answer, format=sniff(data).type)
         result = Result(path, answer, time.monotonic() - started)
@@ -117,8 +123,8 @@ class _Run:
         return await pool.render(data, file_name=path.name)
 
     def _exit_code(self) -> int:
-        if self._unreadable:
-            return UNREADABLE
+        if self._failed:
+            return FAILED
         rendered = all(result.answer.verdict in RENDERED_VERDICTS for result in self._results)
         return ALL_RENDERED if rendered else SOME_REFUSED
 
