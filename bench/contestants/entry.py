@@ -88,6 +88,7 @@ def _sharp() -> Contestant:
 
     def install(folder: Path) -> None:
         run("sharp", ["npm", "install", "--no-audit", "--no-fund", "--prefix", folder, SHARP])
+        run("sharp: does it load", ["env", "-C", folder, "node", "-e", "require('sharp')"])  # it wants Node 20
 
     folder = parts.keep(SHARP, install)
     return Contestant("sharp", ("node", str(SHARP_PROGRAM)), PICTURES, folder)
