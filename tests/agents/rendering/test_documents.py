@@ -67,12 +67,16 @@ def test_the_second_engine_refuses_what_it_cannot_open() -> None:
     assert rendered(DAMAGED, second_opinion=True).verdict is Verdict.CORRUPT
 
 
-async def test_the_second_engine_is_asked_in_a_child_of_its_own_and_the_first_verdict_stands() -> None:
+async def test_the_second_engine_is_asked_in_a_child_for_this_file_alone_and_the_first_verdict_stands(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     async with running_pool() as pool:
         answer = await pool.render(DAMAGED, file_name="a.pdf", declared_mime=None)
         assert isinstance(answer, Refusal)
         assert answer.reason == "The PDF is damaged and cannot be opened."
-        assert len(pool._poppler_crew.idle) == 1
+        assert [record.getMessage().split()[0] for record in caplog.records].count("rendering.second_opinion") == 1
+        assert (len(pool._crew.idle), len(pool._poppler_crew.idle)) == (1, 0)
 
 
 @pytest.mark.parametrize("at", range(0, 2000, 50))
