@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import shutil
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
@@ -105,6 +106,8 @@ class Worker:
         """
         settings = self._settings
         async with AsyncExitStack() as stack:
+            if not settings.worker_scratch_dir:  # then it was made for this process alone
+                stack.callback(shutil.rmtree, self._scratch, ignore_errors=True)
             stack.callback(self._shelves.close)
             probes = Probes(self.health, self.metrics, settings.health_host, settings.health_port)
             port = await probes.start()

@@ -69,7 +69,9 @@ class Metrics:
         self.lane_open = self._gauge("lane_open", "Records taken and not acknowledged yet, by lane", "lane")
         self.lane_held = self._gauge("lane_held", "1 while no job of the lane may start, else 0, by lane", "lane")
         self.holds = self._counter("holds", "Times that a lane was told to wait, by reason", "reason")
-        self.consumer_lag = self._gauge("consumer_lag_records", "Records not yet finished of this worker's partitions, by topic", "topic")
+        self.consumer_lag = self._gauge(
+            "consumer_lag_records", "Records not yet finished of this worker's partitions, by topic", "topic"
+        )
         self.due_rows = self._gauge("due_rows", "Rows of the due table: delayed retries and expiries")
         self.rows_skipped = self._counter(
             "rows_skipped", "Changelog records that could not be decoded and were skipped, by table", "table"
