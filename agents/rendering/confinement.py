@@ -5,6 +5,7 @@ the parent's decision. docs/confinement.md describes every layer and its limits.
 """
 
 import ctypes
+import os
 import resource
 import shutil
 import struct
@@ -48,6 +49,7 @@ LOADERS: Final = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")  
 class Surroundings:
     """What the forkserver finds out once for all of its children; `network` tells why they stay in the machine's."""
 
+    forkserver: int
     network: str
     readable: tuple[Path, ...]
     readable_by_poppler: tuple[Path, ...]
@@ -58,6 +60,7 @@ def prepare() -> Surroundings:
     """Leave the network for good and look where code and fonts are; call it before any thread is started."""
     code_and_fonts = tuple(_readable())
     return Surroundings(
+        forkserver=os.getpid(),
         network=_leave_network(),
         readable=code_and_fonts,
         readable_by_poppler=(*code_and_fonts, *map(Path, POPPLER_DATA)),
@@ -66,10 +69,12 @@ def prepare() -> Surroundings:
 
 
 def confine(limits: Limits, surroundings: Surroundings, *, may_exec: bool) -> Layers:
-    """Put every layer in force that the kernel has, for good."""
+    """Put every layer in force that the kernel has, for good; raises ProcessLookupError when the forkserver is gone."""
+    syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
+    if os.getppid() != surroundings.forkserver:  # it died first, so that signal will never come
+        raise ProcessLookupError("the forkserver is gone")
     with suppress(OSError):  # a wish, not a wall: the kernel should take a child before it takes the parent
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    syscalls.prctl(PR_SET_PDEATHSIG, SIGKILL)
     layers = {Layer.NETWORK_NAMESPACE: surroundings.network}
     layers[Layer.NO_NEW_PRIVILEGES] = _outcome(partial(syscalls.prctl, PR_SET_NO_NEW_PRIVS, 1))
     layers[Layer.CAPABILITIES] = _outcome(_drop_capabilities)
