@@ -2,6 +2,7 @@
 
 import importlib
 import struct
+import traceback
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ def picture_of(payload: bytes, file_type: FileType, limits: Limits) -> Picture:
         limit = f"the limit is {limits.max_pixels / 1e6:.0f} megapixels"
         raise Unrenderable(Verdict.BOMB, f"The picture claims more pixels than are worth decoding; {limit}.") from error
     except DECODING_FAILURES as error:
+        # The frames of the first attempt hold its pixels, which would lie beside those of the second.
+        traceback.clear_frames(error.__traceback__)
         return _salvaged(payload, file_type, limits, error)
 
 
