@@ -85,7 +85,7 @@ def write_docs(
 ) -> None:
     """Write the table and the plot into docs/."""
     groups = {}
-    for name in (*FORMATS, "mix"):
+    for name in (*JUDGED_FORMATS, "mix"):
         times = {
             each: figures.mix_ms(each) if name == "mix" else figures.format_ms(each, name) for each in figures.names
         }
