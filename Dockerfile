@@ -10,7 +10,7 @@ RUN python -m venv /opt/venv \
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends poppler-utils \
+ && apt-get install --yes --no-install-recommends fonts-dejavu-core poppler-utils \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=packages /opt/venv /opt/venv
 COPY stream /app/stream

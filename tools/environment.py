@@ -15,6 +15,7 @@ LOCKS = ROOT / "requirements"
 PROJECT_LOCKS = (LOCKS / "build.txt", LOCKS / "dev.txt")
 PROJECT_ENVIRONMENT = ROOT / ".venv"
 STAMP = PROJECT_ENVIRONMENT / "stamp"
+FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")  # the text of drawings and cards
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -23,6 +24,7 @@ def missing_packages() -> list[str]:
     absent = {
         "python3-venv": importlib.util.find_spec("ensurepip") is None,
         "poppler-utils": shutil.which("pdftoppm") is None,
+        "fonts-dejavu-core": sys.platform == "linux" and not FONT.exists(),
         "ca-certificates": sys.platform == "linux" and not CERTIFICATES.exists(),
     }
     return [package for package, is_absent in absent.items() if is_absent]
