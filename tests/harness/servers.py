@@ -74,7 +74,7 @@ def existing(path: Path | None, name: str) -> Path:
 
 
 def skip_or_fail(reason: str, environ: Mapping[str, str]) -> NoReturn:
-    """Skip the test for want of a real server, and fail it where CI=true, which promises them all."""
+    """Skip the test for want of what the set-up brings, and fail it where CI=true, which promises all of it."""
     if environ.get("CI", "").lower() in {"1", "true", "yes"}:
-        pytest.fail(f"CI must have every real server, but {reason}", pytrace=False)
+        pytest.fail(f"CI must have all that the set-up brings, but {reason}", pytrace=False)
     pytest.skip(reason)

@@ -1,3 +1,4 @@
+import os
 from base64 import b64encode
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from agents.rendering import drawings
 from agents.rendering.verdicts import Refusal, Rendition, Verdict
 from tests.agents.rendering.answers import near, picture, rendered
 from tests.harness.files import saved
+from tests.harness.servers import skip_or_fail
 
 RED = (255, 0, 0, 255)
 NOTHING = (0, 0, 0, 0)
@@ -45,7 +47,7 @@ def test_the_size_that_a_drawing_claims_costs_nothing(attributes: str, size_px: 
 
 def test_text_is_drawn_where_there_are_fonts() -> None:
     if not Path(drawings.FONTS[0]).is_file():
-        pytest.skip("fonts-dejavu-core is not installed")
+        skip_or_fail("fonts-dejavu-core is not installed", os.environ)
     for family in ("Arial", "monospace", "serif"):
         image = picture(svg(f'<text x="5" y="40" font-size="40" font-family="{family}">Ж</text>'))
         assert image.getbbox() is not None
