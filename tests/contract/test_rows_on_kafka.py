@@ -14,8 +14,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.contract.rows_worker import TABLE, Order, Plan, Said
+from tests.contract.rows_worker import TABLE, Order, Plan, Said, settings_of
 from tests.harness.kafka import RealKafka
+from tests.system.progress import uncommitted
 
 Store = Literal["memory", "rocksdb"]
 
@@ -110,7 +111,13 @@ class World:
 
     async def worker(self, name: str, member: str = "") -> Child:
         """Begin a worker; one of the same name has the same folder."""
-        plan = Plan(
+        plan = self._plan(name, member)
+        child = await Child.begin(plan, self._folder / f"{len(self._children)}-{name}.log")
+        self._children.append(child)
+        return child
+
+    def _plan(self, name: str, member: str) -> Plan:
+        return Plan(
             bootstrap_servers=self._servers,
             group=self.group,
             topic=self.topic,
@@ -119,9 +126,13 @@ class World:
             store=self.store,
             member=member,
         )
-        child = await Child.begin(plan, self._folder / f"{len(self._children)}-{name}.log")
-        self._children.append(child)
-        return child
+
+    async def committed(self) -> None:
+        """Wait until the group has committed every order: the next worker carries none of them out again."""
+        settings = settings_of(self._plan("", ""))
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await asyncio.to_thread(uncommitted, settings, self.topic):  # noqa: ASYNC110 - Kafka tells nobody
+                await asyncio.sleep(0.1)
 
     async def order(self, orders: Mapping[str, str | None]) -> None:
         """Put or delete a key in every partition."""
@@ -171,6 +182,7 @@ async def test_rows_survive_a_kill_and_a_database_reads_only_what_it_lacks(world
     await first.does(51 * PARTITIONS)
     await world.order({"gone": None, "key 7": "new"})
     await first.does(53 * PARTITIONS)
+    await world.committed()
     await first.end(signal.SIGKILL)
     await world.write(world.changelog, [(b"late", b'{"text":"of a send that was under way"}')])
     second = await world.worker("a", member="a")
@@ -226,6 +238,7 @@ async def test_a_changelog_that_was_made_anew_is_read_from_its_beginning(world: 
     await first.ready()
     await world.order({"of before": "1", "more": "1"})
     await first.does(2 * PARTITIONS)
+    await world.committed()
     await first.end(signal.SIGKILL)
     await world.make_changelog_anew(COMPACTED)
     await world.write(world.changelog, [(b"anew", b'{"text":"v"}')])
