@@ -90,8 +90,12 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         PositiveSeconds, Meta(description="How often offsets are committed, seconds")
     ] = 1.0
     worker_drain_seconds: Annotated[
-        PositiveSeconds, Meta(description="How long SIGTERM and a rebalance wait for jobs in flight, seconds")
+        PositiveSeconds, Meta(description="How long a rebalance waits for jobs in flight, seconds")
     ] = 40.0
+    shutdown_seconds: Annotated[
+        PositiveSeconds,
+        Meta(description="How long the worker's end may take from SIGTERM on, seconds; three quarters are for jobs"),
+    ] = 25.0
     worker_data_dir: Annotated[Text, Meta(description="Folder for Faust's state; one a worker")] = "worker-data"
     worker_table_store: Annotated[
         Literal["memory", "rocksdb"],

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from agents.app import ConsumerFlow, create_app
 from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
+from agents.ending import Ending
 from agents.genesys import RateShare, create_genesys
 from agents.lane import Lane, LaneLimits
 from agents.lease import leased
@@ -50,20 +51,23 @@ RENDER_VERSION: Final = 1
 """Part of every object key: raise it when the same file is to become another picture."""
 LIFECYCLE_CONCURRENCY: Final = 8
 STORAGE_PAUSE_SECONDS: Final = 2.0
-STOP_MARGIN_SECONDS: Final = 20.0
+ENDED_IN_ORDER: Final = 0
+CRASHED: Final = 1
+ENDED_LATE: Final = 3
 SECONDS_PER_HOUR: Final = 3600.0
 
 
 class Worker:
     """One worker process; make it inside the running loop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, ending: Ending) -> None:
         self._settings = settings
+        self._ending = ending
         self.metrics = Metrics(CollectorRegistry())
         self.health = Health(time.monotonic, waiting_for=("kafka", "storage"))
         self._topics = Topics.of(settings)
         self._policy = RetryPolicy(settings.retry_max_attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
-        self._stop = asyncio.Event()
+        self._late = False
         self._crash: BaseException | None = None
         self._app = create_app(settings)
         self._send = Sender(self._app)
@@ -94,12 +98,10 @@ class Worker:
         self._app.timer(settings.timer_interval_seconds)(self._sweep_due)
         self._app.on_assigned_call(self._monitor.on_assigned)
 
-    def request_stop(self) -> None:
-        """End the worker: finish what runs, commit, leave the group."""
-        self._stop.set()
-
     async def run(self) -> int:
-        """Run until `request_stop` or a crash; return the exit code.
+        """Run until the end is wanted or comes by a crash; finish what runs, commit, leave the group.
+
+        Returns the exit code.
 
         Raises:
             WrongSettingError: The health port is taken.
@@ -127,23 +129,27 @@ class Worker:
             await self._consume()
         if self._crash is not None:
             logger.critical("worker.crashed", exc_info=self._crash)
-            return 1
+            return CRASHED
+        if self._late:
+            return ENDED_LATE
         logger.info("worker.stopped")
-        return 0
+        return ENDED_IN_ORDER
 
     async def _consume(self) -> None:
         starting = asyncio.create_task(self._start_consuming())
-        await self._stop.wait()
+        await self._ending.wanted.wait()
         if not starting.done():
             starting.cancel()
-        await asyncio.wait([starting], timeout=STOP_MARGIN_SECONDS)
+        await asyncio.wait([starting], timeout=self._ending.jobs_seconds)
         if not self._app.started:
             return
+        self._app.drain_seconds = self._ending.jobs_seconds
         # Not under asyncio.timeout: while Kafka is away, Faust may swallow the one cancellation that it sends.
         stopping = asyncio.create_task(self._app.stop())
-        await asyncio.wait([stopping], timeout=self._settings.worker_drain_seconds + STOP_MARGIN_SECONDS)
+        await asyncio.wait([stopping], timeout=self._ending.group_seconds)
         if not stopping.done():  # nothing is lost: what was not committed is delivered again
-            logger.error("worker.stop_timed_out")
+            self._late = True
+            logger.error("worker.stop_timed_out", extra={"seconds": self._settings.shutdown_seconds})
         elif (error := stopping.exception()) is not None:
             await self._crashed(error)
 
@@ -168,7 +174,7 @@ class Worker:
 
     async def _crashed(self, error: BaseException) -> None:
         self._crash = self._crash or error
-        self._stop.set()
+        self._ending.begin()
 
     async def _prepare_storage(self) -> None:
         while True:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from agents.settings import WorkerSettings
-from stream.settings import BridgeSettings
+from stream.settings import BridgeSettings, load
 from tests.harness.servers import MissingServerError, existing, skip_or_fail
 from tools import servers as installed
 
@@ -25,6 +25,9 @@ EVERYTHING = [
     *("--set", "secret.values.GENESYS_CLIENT_SECRET=hush"),
 ]
 KNOWN = {name.upper() for kind in (BridgeSettings, WorkerSettings) for name in kind.__struct_fields__}
+WORKER = load(
+    WorkerSettings, {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "secret", "OBJECT_KEY_SECRET": "k" * 16}
+)
 
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Manifests = dict[tuple[str, str], dict[str, Any]]
@@ -118,7 +121,7 @@ def test_the_pods_outlive_the_drain_of_their_process(manifests: Manifests) -> No
     worker = manifests["Deployment", "p-worker"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     pre_stop_seconds = 5
     assert bridge > BridgeSettings().bridge_drain_seconds + pre_stop_seconds
-    assert worker > 40 + 20  # WORKER_DRAIN_SECONDS and agents/worker.py's margin
+    assert worker > WORKER.shutdown_seconds
 
 
 @pytest.mark.real

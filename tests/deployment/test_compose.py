@@ -10,11 +10,14 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from agents.settings import WorkerSettings
-from stream.settings import BridgeSettings
+from stream.settings import BridgeSettings, load
 from stream.telemetry import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {name.upper() for kind in (BridgeSettings, WorkerSettings) for name in kind.__struct_fields__}
+WORKER = load(
+    WorkerSettings, {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "secret", "OBJECT_KEY_SECRET": "k" * 16}
+)
 OF_THE_IMAGE = {"PROBE_PORT"}
 PRODUCT = ["topics", "bridge", "worker"]
 SUFFIXES = re.compile(r"_(bucket|sum|count)$")
@@ -57,7 +60,7 @@ def test_every_variable_is_a_setting(services: dict[str, Any], name: str) -> Non
 @pytest.mark.parametrize("name", ["bridge", "worker"])
 def test_containers_outlive_the_drain_of_their_process(services: dict[str, Any], name: str) -> None:
     seconds = int(services[name]["stop_grace_period"].removesuffix("s"))
-    assert seconds > {"bridge": BridgeSettings().bridge_drain_seconds, "worker": 40 + 20}[name]
+    assert seconds > {"bridge": BridgeSettings().bridge_drain_seconds, "worker": WORKER.shutdown_seconds}[name]
 
 
 def test_bridge_and_worker_wait_for_the_topics(services: dict[str, Any]) -> None:
