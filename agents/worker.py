@@ -138,6 +138,7 @@ class Worker:
     async def _consume(self) -> None:
         starting = asyncio.create_task(self._start_consuming())
         await self._ending.wanted.wait()
+        logger.info("worker.ending", extra={"jobs_seconds": round(self._ending.jobs_seconds, 1)})
         if not starting.done():
             starting.cancel()
         await asyncio.wait([starting], timeout=self._ending.jobs_seconds)

@@ -5,6 +5,7 @@
 /expired/s3 /expired/cloudfront /forbidden    403 as vendors say it
 /drip[?seconds=S]              a byte each S seconds, for ever      /drip-headers   the same in the headers
 /stall                         headers and half a file, then nothing       /silent   nothing at all
+/stall-once                    the same the first time, then the photo
 /endless                       zeros without a length                      /too-large  26 MB announced
 /redirect/N                    N redirects, then photo.png                 /redirect-loop  /redirect-for-ever
 /redirect-to?url=URL           there
@@ -178,6 +179,12 @@ async def stall(_: Request, writer: asyncio.StreamWriter, files: Files) -> None:
     await asyncio.sleep(FOR_EVER_SECONDS)
 
 
+async def stall_once(request: Request, writer: asyncio.StreamWriter, files: Files) -> None:
+    if sum(earlier.path == request.path for earlier in files.requests) == 1:  # this one
+        await stall(request, writer, files)
+    writer.write(whole(200, photo(files), "image/png"))
+
+
 async def silent(_: Request, __: asyncio.StreamWriter, ___: Files) -> None:
     await asyncio.sleep(FOR_EVER_SECONDS)
 
@@ -206,6 +213,7 @@ BEHAVIOURS: Final[dict[str, Answer]] = {
     "/drip": drip,
     "/drip-headers": drip_headers,
     "/stall": stall,
+    "/stall-once": stall_once,
     "/silent": silent,
     "/endless": endless,
     "/redirect-to": redirect_to,
