@@ -13,8 +13,9 @@ BY_SIGNAL: Final = 128
 """Added to a signal's number it is the exit code of a process that the signal ended, as shells count."""
 JOBS_SHARE: Final = 0.75
 """Of the time, for jobs to end in; the rest is for the last commit and the farewell to the group,"""
-GROUP_SHARE: Final = 0.95
-"""and what then is left for files and children."""
+GROUP_SHARE: Final = 0.9
+CLOSING_SHARE: Final = 0.97
+"""and for what is closed in order before the process ends, its threads with it."""
 
 
 def dump_and_exit(seconds: float) -> None:
@@ -73,6 +74,11 @@ class Ending:
     def group_seconds(self) -> float:
         """Return for how long the last commit and the farewell to the group may still be waited for."""
         return self._left(GROUP_SHARE)
+
+    @property
+    def closing_seconds(self) -> float:
+        """Return for how long what is closed at the end may still be waited for."""
+        return self._left(CLOSING_SHARE)
 
     def _start_clock(self) -> None:
         if self._began_at is None:

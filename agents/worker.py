@@ -5,7 +5,7 @@ import logging
 import random
 import shutil
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, TypeVar
@@ -113,7 +113,7 @@ class Worker:
             stack.callback(self._shelves.close)
             probes = Probes(self.health, self.metrics, settings.health_host, settings.health_port)
             port = await probes.start()
-            stack.push_async_callback(probes.close)
+            stack.push_async_callback(self._in_time, probes.close)
             logger.info("worker.started", extra={"health_port": port, "group": settings.group})
             for close in (
                 self._store.close,
@@ -122,7 +122,7 @@ class Worker:
                 self._pool.close,
                 self._due.close,
             ):
-                stack.push_async_callback(close)
+                stack.push_async_callback(self._in_time, close)
             await self._pool.start()
             for work in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
                 stack.callback(asyncio.create_task(self._in_background(work)).cancel)
@@ -134,6 +134,13 @@ class Worker:
             return ENDED_LATE
         logger.info("worker.stopped")
         return ENDED_IN_ORDER
+
+    async def _in_time(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close a part, but do not wait for a thread that waits for its answer: it ends with the process."""
+        closing = asyncio.ensure_future(close())
+        await asyncio.wait([closing], timeout=self._ending.closing_seconds)
+        if closing.done():
+            closing.result()
 
     async def _consume(self) -> None:
         starting = asyncio.create_task(self._start_consuming())

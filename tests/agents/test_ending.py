@@ -67,9 +67,10 @@ async def test_a_signal_while_a_crash_is_being_ended_changes_nothing_but_its_suc
 async def test_jobs_get_three_quarters_of_the_time_and_nobody_gets_less_than_none() -> None:
     world = World()
     world.ending.begin()
-    assert (world.ending.jobs_seconds, world.ending.group_seconds) == pytest.approx((15.0, 19.0))
+    assert (world.ending.jobs_seconds, world.ending.group_seconds) == pytest.approx((15.0, 18.0))
+    assert world.ending.closing_seconds == pytest.approx(19.4)
     world.now += 16
-    assert (world.ending.jobs_seconds, world.ending.group_seconds) == pytest.approx((0.0, 3.0))
+    assert (world.ending.jobs_seconds, world.ending.group_seconds) == pytest.approx((0.0, 2.0))
     world.now += 60
     assert (world.ending.jobs_seconds, world.ending.group_seconds) == (0.0, 0.0)
 
