@@ -22,7 +22,7 @@ CLIENT_SECRET: Final = "simulated-secret"
 
 
 class Deployment:
-    """Bridge and workers; started one by one, ended together.
+    """Bridges and workers; started one by one, ended together. `bridge` is the first of `bridges`.
 
     `settings` are environment variables that override what is set here. Processes run in `folder`, so that no .env
     of the checkout reaches them.
@@ -51,6 +51,8 @@ class Deployment:
         }
         self.bridge_port = free_port()
         self.bridge = self._process("bridge", ["stream", "bridge"], BRIDGE_PORT=str(self.bridge_port))
+        self.bridges = [self.bridge]
+        self.bridge_ports = [self.bridge_port]
         self.workers: list[Process] = []
         self.health_ports: list[int] = []
 
@@ -62,12 +64,27 @@ class Deployment:
     @property
     def webhook_url(self) -> str:
         """Where the webhook's sender posts."""
-        return f"http://127.0.0.1:{self.bridge_port}/webhooks/genesys/attachments"
+        return self.webhook_urls[0]
+
+    @property
+    def webhook_urls(self) -> list[str]:
+        """Where it may post, an address a bridge."""
+        return [f"http://127.0.0.1:{port}/webhooks/genesys/attachments" for port in self.bridge_ports]
 
     def start_bridge(self) -> None:
         """Start the bridge and wait until it is ready."""
         self.bridge.start()
         self.bridge.wait_until(lambda: is_ready(self.bridge_port), READY_SECONDS)
+
+    def add_bridge(self) -> Process:
+        """Start another bridge and wait until it is ready."""
+        number, port = len(self.bridges), free_port()
+        bridge = self._process(f"bridge-{number}", ["stream", "bridge"], BRIDGE_PORT=str(port))
+        self.bridges.append(bridge)
+        self.bridge_ports.append(port)
+        bridge.start()
+        bridge.wait_until(lambda: is_ready(port), READY_SECONDS)
+        return bridge
 
     def add_worker(self, *, wait: bool = True, **settings: str) -> Process:
         """Start another worker, with settings of its own, and wait until it is ready."""
@@ -91,8 +108,8 @@ class Deployment:
         self.workers[number].wait_until(lambda: is_ready(self.health_ports[number]), READY_SECONDS)
 
     def stop(self) -> None:
-        """End bridge and workers in order."""
-        for process in (self.bridge, *self.workers):
+        """End bridges and workers in order."""
+        for process in (*self.bridges, *self.workers):
             if process.running:
                 process.stop(READY_SECONDS)
 

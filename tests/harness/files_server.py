@@ -11,6 +11,7 @@ import asyncio
 import json
 import signal
 import ssl
+import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.harness.file_answers import Files, Request, answer, content_type, good_files, parsed
+from tests.harness.processes import Process, accepts_connections, free_port
+from tests.harness.servers import Server
 
 
 class FilesServer:
@@ -95,6 +98,23 @@ class FilesServer:
             pass  # the client has seen enough
         finally:
             writer.transport.abort()
+
+
+class FilesProcess(Server):
+    """The server in a process of its own, over a folder whose files it serves under /files/."""
+
+    def __init__(self, log_folder: Path, folder: Path) -> None:
+        self._port = free_port()
+        options = ["--port", str(self._port), "--folder", str(folder)]
+        command = [sys.executable, "-m", "tests.harness.files_server", *options]
+        super().__init__(Process("file server", command, log_folder / "files.log"))
+
+    def url(self, name: str) -> str:
+        """Return the URL of a file; of a behaviour when the name starts with a slash."""
+        return f"http://127.0.0.1:{self._port}" + (name if name.startswith("/") else f"/files/{name}")
+
+    def ready(self) -> bool:
+        return accepts_connections(self._port)
 
 
 async def _end(connections: set[asyncio.Task[Any]]) -> None:

@@ -6,8 +6,11 @@ import subprocess
 import sys
 import uuid
 from base64 import urlsafe_b64encode
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from types import TracebackType
+from typing import Final, Protocol, Self
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
@@ -22,8 +25,8 @@ ANSWER_SECONDS: Final = 1.0
 
 PROPERTIES: Final = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+node.id={node}
+{quorum}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
@@ -32,13 +35,14 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replicas}
+share.coordinator.state.topic.min.isr={in_sync}
+min.insync.replicas={in_sync}
 num.network.threads=2
 num.io.threads=4
 broker.session.timeout.ms=3000
@@ -60,51 +64,142 @@ class Broker(Protocol):
     def resume(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Quorum:
+    """The controllers of a cluster, one in each broker, by their ports; the first one is node 1."""
+
+    cluster_id: str
+    controller_ports: tuple[int, ...]
+
+    @classmethod
+    def of(cls, nodes: int) -> Self:
+        """Choose free ports for a new cluster."""
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        return cls(cluster_id, tuple(free_port() for _ in range(nodes)))
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one broker, which keeps the only copy of everything."""
+        return len(self.controller_ports) == 1
+
+    def property(self) -> str:
+        """Return the line that names the controllers in a broker's properties."""
+        if self.alone:
+            return f"controller.quorum.bootstrap.servers=127.0.0.1:{self.controller_ports[0]}"
+        voters = (f"{node}@127.0.0.1:{port}" for node, port in enumerate(self.controller_ports, 1))
+        return f"controller.quorum.voters={','.join(voters)}"
+
+
 class RealKafka(Server):
     """One Apache Kafka broker and controller (KRaft) on free ports; topics are never created by themselves.
 
-    `stop` and `start` keep the port and the data; `kill` is a crash.
+    `stop` and `start` keep the port and the data; `kill` is a crash. By default it is a cluster of its own.
 
     Raises:
         MissingServerError: Java 17 or Kafka's jars are not on this machine.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quorum: Quorum | None = None, node: int = 1) -> None:
+        self._quorum = quorum or Quorum.of(1)
+        self._node = node
         self._java = existing(installed.find_java(), f"Java {installed.LEAST_JAVA}")
         self._jars = existing(installed.kafka_jars(), "Apache Kafka")
         self._properties = folder / "server.properties"
         self._data = folder / "data"
         self._port = free_port()
-        super().__init__(Process("Kafka", self._command("kafka.Kafka", self._properties), folder / "kafka.log"))
+        name = "Kafka" if self._quorum.alone else f"Kafka-{node}"
+        super().__init__(Process(name, self._command("kafka.Kafka", self._properties), folder / "kafka.log"))
 
     @property
     def bootstrap_servers(self) -> str:
         """Host and port for clients."""
         return f"127.0.0.1:{self._port}"
 
-    def start(self) -> None:
-        """Start; the first time on formatted, empty storage."""
+    def begin(self) -> None:
+        """Start without waiting; the first time on formatted, empty storage."""
         if not self._data.exists():
             self._format()
-        super().start()
+        super().begin()
 
     def ready(self) -> bool:
         """Tell whether the broker answers."""
         return accepts_connections(self._port) and answers(self.bootstrap_servers)
 
     def _format(self) -> None:
-        text = PROPERTIES.format(port=self._port, controller_port=free_port(), data=self._data)
-        self._properties.write_text(text)
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = self._command("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self._properties)
-        answer = subprocess.run(
-            [*tool, "--standalone"], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
+        replicas = min(len(self._quorum.controller_ports), 3)
+        text = PROPERTIES.format(
+            node=self._node,
+            quorum=self._quorum.property(),
+            port=self._port,
+            controller_port=self._quorum.controller_ports[self._node - 1],
+            data=self._data,
+            replicas=replicas,
+            in_sync=max(1, replicas - 1),
         )
+        self._properties.write_text(text)
+        tool = self._command("kafka.tools.StorageTool", "format", "-t", self._quorum.cluster_id, "-c", self._properties)
+        tool += ["--standalone"] if self._quorum.alone else []
+        answer = subprocess.run(tool, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)
         if answer.returncode:
             raise ProcessError(f"Kafka's storage cannot be formatted: {answer.stdout}{answer.stderr}")
 
     def _command(self, main: str, *arguments: str | Path) -> list[str | Path]:
         return [self._java, "-Xms64m", "-Xmx512m", *QUICK_JVM, "-cp", f"{self._jars}/*", main, *arguments]
+
+
+class KafkaCluster:
+    """One broker, or three that keep three copies of everything, of which two acknowledge a record.
+
+    Raises:
+        MissingServerError: As RealKafka.
+    """
+
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
+        quorum = Quorum.of(nodes)
+        folders = [folder / f"kafka-{node}" for node in range(1, nodes + 1)]
+        for one in folders:
+            one.mkdir()
+        self.brokers = [RealKafka(one, quorum, node) for node, one in enumerate(folders, 1)]
+        self._stack = ExitStack()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Hosts and ports of all brokers, for clients."""
+        return ",".join(broker.bootstrap_servers for broker in self.brokers)
+
+    def topic_settings(self) -> dict[str, str]:
+        """Return the product's settings that fit the number of brokers."""
+        replicas = min(len(self.brokers), 3)
+        in_sync = max(1, replicas - 1)
+        return {"TOPIC_REPLICATION_FACTOR": str(replicas), "TOPIC_MIN_INSYNC_REPLICAS": str(in_sync)}
+
+    def in_sync(self) -> bool:
+        """Tell whether every partition has a leader and all of its copies."""
+        try:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
+            topics = admin.list_topics(timeout=ANSWER_SECONDS).topics
+        except KafkaException:
+            return False
+        partitions = [partition for topic in topics.values() for partition in topic.partitions.values()]
+        return all(one.leader >= 0 and set(one.isrs) == set(one.replicas) for one in partitions)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for broker in self.brokers:  # none answers before most of them run
+                broker.begin()
+                stack.callback(broker.stop)
+            for broker in self.brokers:
+                broker.await_ready()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for broker in self.brokers:
+            broker.resume()  # all at once: the last of three to be told finds no quorum to leave in order
+            broker.process.terminate()
+        self._stack.close()
 
 
 class EmbeddedKafka(Server):

@@ -26,6 +26,7 @@ class Ledger:
         self._outcomes: list[Outcome] = []
         self._lifecycle: list[LifecycleRecord] = []
         self._dead_letters: list[DeadLetter] = []
+        self._ended: set[str] = set()
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -47,8 +48,13 @@ class Ledger:
 
     def ended(self) -> set[str]:
         """Return the distinct event ids that have an outcome or a dead letter."""
-        letters = {letter.event_id for letter in self.dead_letters if letter.event_id}
-        return {outcome.event_id for outcome in self.outcomes} | letters
+        with self._lock:
+            return set(self._ended)
+
+    def ended_count(self) -> int:
+        """Return how many distinct events have ended; cheap, however many there are."""
+        with self._lock:
+            return len(self._ended)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,10 +85,13 @@ class Ledger:
     def _note(self, topic: str, value: bytes) -> None:
         with self._lock:
             if topic == self._topics.dead_letters:
-                self._dead_letters.append(decode_dead_letter(value))
+                letter = decode_dead_letter(value)
+                self._dead_letters.append(letter)
+                self._ended |= {letter.event_id} - {""}
                 return
             result = decode_result(value)
             if isinstance(result, Outcome):
                 self._outcomes.append(result)
+                self._ended.add(result.event_id)
             else:
                 self._lifecycle.append(result)

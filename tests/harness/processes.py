@@ -104,6 +104,10 @@ class Process:
         except subprocess.TimeoutExpired:
             return self.kill()
 
+    def terminate(self) -> None:
+        """Ask the child to end, with SIGTERM, and return at once."""
+        self._send(signal.SIGTERM)
+
     def kill(self) -> int:
         """End the child at once with SIGKILL."""
         self._send(signal.SIGKILL)

@@ -29,7 +29,15 @@ class Server(ABC):
 
     def start(self) -> None:
         """Start, and wait until the server answers."""
+        self.begin()
+        self.await_ready()
+
+    def begin(self) -> None:
+        """Start without waiting for answers."""
         self.process.start()
+
+    def await_ready(self) -> None:
+        """Wait until the server answers."""
         try:
             self.process.wait_until(self.ready, START_SECONDS)
         except BaseException:

@@ -20,7 +20,12 @@ def say(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
-def wait(condition: Callable[[], bool], timeout_seconds: float, progress: Callable[[], str]) -> bool:
+def wait(
+    condition: Callable[[], bool],
+    timeout_seconds: float,
+    progress: Callable[[], str],
+    poll_seconds: float = POLL_SECONDS,
+) -> bool:
     """Wait for a condition, telling progress; return whether it came true."""
     deadline, told_at = time.monotonic() + timeout_seconds, 0.0
     while not condition():
@@ -29,7 +34,7 @@ def wait(condition: Callable[[], bool], timeout_seconds: float, progress: Callab
         if time.monotonic() - told_at > TELL_SECONDS:
             say(progress())
             told_at = time.monotonic()
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return True
 
 
