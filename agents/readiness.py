@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from agents.settings import WorkerSettings
 from stream.health import Health
-from stream.kafka import client_config
+from stream.kafka import checked, client_config
 from stream.topics import specs
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,8 @@ PAUSE_SECONDS: Final = 1.0
 
 async def topics_are_there(settings: WorkerSettings, health: Health) -> None:
     """Wait until every topic exists with the wanted number of partitions, telling readiness and log why not."""
-    admin = AdminClient(client_config(settings, client_id="worker-start") | {"log_level": 0})
+    config = client_config(settings, client_id="worker-start") | {"log_level": 0}
+    admin = checked(lambda: AdminClient(config))
     said = ""
     while reason := await asyncio.to_thread(_missing, admin, settings):
         health.not_ready("kafka", reason)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Producer
 from msgspec import Struct
 
 from stream.headers import format_origin, replay_headers
-from stream.kafka import producer_config
+from stream.kafka import checked, producer_config
 from stream.messages import DeadLetter, Origin, decode_dead_letter
 from stream.settings import KafkaSettings
 from stream.snapshot import StoredRecord, records
@@ -165,7 +165,7 @@ def replay(settings: KafkaSettings, filed: Sequence[Filed]) -> list[ReplayFailur
         "message.timeout.ms": int(REPLAY_SECONDS * 1000),
         "log_level": 0,  # what fails is reported by record
     }
-    return Replay(Producer(config)).send(filed)
+    return Replay(checked(lambda: Producer(config))).send(filed)
 
 
 def parse_since(text: str, now: float) -> float:

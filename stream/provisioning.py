@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 from msgspec import Struct
 
 from stream.console import columns
-from stream.kafka import KafkaUnreachableError, client_config
+from stream.kafka import KafkaUnreachableError, checked, client_config
 from stream.settings import KafkaSettings
 from stream.topics import TopicSpec, specs
 
@@ -59,7 +59,7 @@ class Cluster:
         self._last_error = ""
         # Errors arrive through the callback; librdkafka's own lines on stderr would only repeat them.
         config = client_config(settings, client_id="topics") | {"log_level": 0}
-        self._admin = AdminClient(config, error_cb=self._remember)
+        self._admin = checked(lambda: AdminClient(config, error_cb=self._remember))
 
     def provision(self, wanted: Sequence[TopicSpec], *, create: bool) -> list[TopicReport]:
         """Create what is missing, if `create`, and compare all with what is wanted; changes nothing that exists.

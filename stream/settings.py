@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
+from stream.broker_settings import BrokerSettings, HttpUrl
 from stream.variables import (
     Secret,
     WrongSettingError,
@@ -50,39 +51,15 @@ TopicName = Annotated[
 TopicPrefix = Annotated[
     str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,200}$", extra={"form": "letters, digits, dot, _ and -, or empty"})
 ]
-Servers = Annotated[
-    str,
-    Meta(
-        pattern=r"^\s*([^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}(\s*,\s*([^\s,:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})*\s*$",
-        extra={"form": "host:port, several separated by commas"},
-    ),
-]
 Text = Annotated[str, Meta(min_length=1)]
-HttpUrl = Annotated[
-    str, Meta(pattern=r"^(https?://[^\s]+)?$", extra={"form": "an http:// or https:// address, or empty"})
-]
 
 
 SettingsT = TypeVar("SettingsT", bound="KafkaSettings")
 
 
-class KafkaSettings(Struct, frozen=True, kw_only=True):
+class KafkaSettings(BrokerSettings, frozen=True, kw_only=True):
     """What every process needs to know of Kafka and the topics."""
 
-    kafka_bootstrap_servers: Annotated[Servers, Meta(description="Brokers to start from")] = "127.0.0.1:9092"
-    kafka_security_protocol: Annotated[
-        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
-        Meta(description="How to talk to the brokers"),
-    ] = "PLAINTEXT"
-    kafka_sasl_mechanism: Annotated[
-        Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
-        Meta(description="SASL mechanism, empty for none"),
-    ] = ""
-    kafka_sasl_username: Annotated[str, Meta(description="SASL user name")] = ""
-    kafka_sasl_password: Annotated[Secret, Meta(description="SASL password")] = Secret("")
-    kafka_ssl_ca_file: Annotated[
-        str, Meta(description="PEM file of the authorities to trust, empty for the system's")
-    ] = ""
     topic_prefix: Annotated[TopicPrefix, Meta(description="Put before each topic's name, e.g. prod.")] = ""
     topic_partitions: Annotated[
         int, Meta(ge=1, le=1024, description="Partitions of every topic; all topics have the same number")
@@ -122,26 +99,13 @@ class KafkaSettings(Struct, frozen=True, kw_only=True):
         return f"{self.topic_prefix}{self.worker_group}"
 
     def __post_init__(self) -> None:
-        self._require_sasl()
-        ca_file = self.kafka_ssl_ca_file
-        require(not ca_file or Path(ca_file).is_file(), "KAFKA_SSL_CA_FILE", ca_file, "a PEM file that exists")
+        super().__post_init__()
         require(
             self.topic_min_insync_replicas <= self.topic_replication_factor,
             "TOPIC_MIN_INSYNC_REPLICAS",
             str(self.topic_min_insync_replicas),
             f"at most TOPIC_REPLICATION_FACTOR, which is {self.topic_replication_factor}",
         )
-
-    def _require_sasl(self) -> None:
-        protocol, mechanism = self.kafka_security_protocol, self.kafka_sasl_mechanism
-        if protocol in {"PLAINTEXT", "SSL"}:
-            allowed = f"empty with KAFKA_SECURITY_PROTOCOL={protocol}; SASL_SSL or SASL_PLAINTEXT uses it"
-            require(not mechanism, "KAFKA_SASL_MECHANISM", mechanism, allowed)
-            return
-        allowed = f"needed with KAFKA_SECURITY_PROTOCOL={protocol}"
-        require(bool(mechanism), "KAFKA_SASL_MECHANISM", "", f"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, {allowed}")
-        require(bool(self.kafka_sasl_username), "KAFKA_SASL_USERNAME", "", allowed)
-        require(bool(self.kafka_sasl_password), "KAFKA_SASL_PASSWORD", "", allowed)
 
 
 class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from msgspec import Struct
 
 from stream.headers import RawHeaders
-from stream.kafka import KafkaUnreachableError, reader_config
+from stream.kafka import KafkaUnreachableError, checked, reader_config
 from stream.messages import Origin
 from stream.settings import KafkaSettings
 
@@ -43,7 +43,7 @@ def records(
         "log_level": 0,  # errors arrive through the callback
         "error_cb": lambda error: errors.append(error.str()),
     }
-    consumer = Consumer(config)
+    consumer = checked(lambda: Consumer(config))
     try:
         open_ends = _assign(consumer, topic, wait_seconds, clock)
         read_at = clock()

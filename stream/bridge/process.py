@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
 
 from stream.bridge.app import BridgeApp, Limits
 from stream.bridge.server import HttpServer, await_native_threads
 from stream.bridge.watch import KafkaWatch
+from stream.kafka import checked
 from stream.producer import AttachmentProducer, bridge_producer_config
 from stream.settings import BridgeSettings, WrongSettingError
 from stream.telemetry import Health, Metrics, configure_logging
@@ -89,7 +90,8 @@ class Bridge:
         """
         metrics = Metrics(CollectorRegistry())
         health = Health(time.monotonic, waiting_for=(KAFKA,))
-        client = _client(settings)
+        config = bridge_producer_config(settings)
+        client = checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
         topic = Topics.of(settings).attachments
         producer = AttachmentProducer(
             client,
@@ -152,13 +154,6 @@ class Bridge:
         except TimeoutError:
             return False
         return True
-
-
-def _client(settings: BridgeSettings) -> Producer:
-    try:
-        return Producer(bridge_producer_config(settings), logger=logging.getLogger("librdkafka"))
-    except KafkaException as error:
-        raise WrongSettingError(f"KAFKA_* settings are wrong: {error.args[0].str()}") from error
 
 
 def _server(app: BridgeApp, settings: BridgeSettings) -> HttpServer:

@@ -1,4 +1,5 @@
 import ssl
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from agents.app import create_app, record_of
 from agents.consumer import Consumer
 from agents.settings import WorkerSettings
-from stream.settings import load
+from stream.settings import WrongSettingError, load
 
 LEAST = {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "secret", "OBJECT_KEY_SECRET": "0123456789abcdef"}
 
@@ -44,6 +45,36 @@ def test_encrypted_brokers_are_verified() -> None:
     context = auth(KAFKA_SECURITY_PROTOCOL="SSL")["ssl_context"]
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def test_faust_asks_for_tokens_with_what_librdkafka_asks_with() -> None:
+    given = auth(
+        KAFKA_SECURITY_PROTOCOL="SASL_SSL",
+        KAFKA_SASL_MECHANISM="OAUTHBEARER",
+        KAFKA_OAUTH_TOKEN_URL="https://login.example.com/token",
+        KAFKA_OAUTH_CLIENT_ID="worker",
+        KAFKA_OAUTH_CLIENT_SECRET="secret",
+        KAFKA_OAUTH_EXTENSIONS="logicalCluster=lkc-1",
+    )
+    assert (given["security_protocol"], given["sasl_mechanism"]) == ("SASL_SSL", "OAUTHBEARER")
+    assert given["sasl_oauth_token_provider"].extensions() == {"logicalCluster": "lkc-1"}
+    assert given["ssl_context"].check_hostname
+
+
+@pytest.mark.parametrize("option", ["ssl.curves.list=P-256", "sasl.oauthbearer.grant.type=jwt", "https.ca.location=/x"])
+def test_what_only_librdkafka_knows_of_security_is_refused_for_a_worker(option: str) -> None:
+    with pytest.raises(WrongSettingError, match="its client, aiokafka, knows nothing of " + option.partition("=")[0]):
+        auth(KAFKA_LIBRDKAFKA_OPTIONS=f"socket.keepalive.enable=true,{option}")
+    assert auth(KAFKA_LIBRDKAFKA_OPTIONS="socket.keepalive.enable=true") == {"security_protocol": "PLAINTEXT"}
+
+
+def test_a_file_that_is_no_certificate_is_a_wrong_setting(tmp_path: Path) -> None:
+    pem = tmp_path / "client.pem"
+    pem.write_text("no certificate")
+    with pytest.raises(WrongSettingError, match="KAFKA_SSL_CERTIFICATE_FILE="):
+        auth(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_CERTIFICATE_FILE=str(pem), KAFKA_SSL_KEY_FILE=str(pem))
+    with pytest.raises(WrongSettingError, match="KAFKA_SSL_CA_FILE="):
+        auth(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_CA_FILE=str(pem))
 
 
 def test_the_app_reads_every_broker_and_keeps_what_loses_records_switched_off() -> None:

@@ -22,8 +22,20 @@ class Authority:
         pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
         return ssl.create_default_context(cadata=pem)
 
+    def write(self, folder: Path) -> Path:
+        """Write the authority's own certificate into `folder`."""
+        path = folder / "authority.pem"
+        path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        return path
+
     def server_context(self, host: str, folder: Path) -> ssl.SSLContext:
         """Return the context of a server that is `host`; the key is written into `folder`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.identity(host, folder))
+        return context
+
+    def identity(self, host: str, folder: Path) -> Path:
+        """Write key and certificate of `host` into one file of `folder`."""
         key = ec.generate_private_key(ec.SECP256R1())
         path = folder / f"{host}.pem"
         private = key.private_bytes(
@@ -31,9 +43,7 @@ class Authority:
         )
         certificate = self._signed(host, key.public_key(), is_authority=False)
         path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def _signed(self, name: str, key: ec.EllipticCurvePublicKey, *, is_authority: bool) -> x509.Certificate:
         builder = (

@@ -103,6 +103,72 @@ def test_a_mechanism_without_sasl_is_refused_rather_than_sent_in_the_clear() -> 
     assert complaint({"KAFKA_SASL_MECHANISM": "PLAIN"}).startswith("KAFKA_SASL_MECHANISM='PLAIN' is wrong: empty with")
 
 
+OAUTH = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+    "KAFKA_OAUTH_TOKEN_URL": "https://login.example.com/token",
+    "KAFKA_OAUTH_CLIENT_ID": "bridge",
+    "KAFKA_OAUTH_CLIENT_SECRET": "hidden-secret",
+}
+
+
+@pytest.mark.parametrize(
+    "missing", ["KAFKA_OAUTH_TOKEN_URL", "KAFKA_OAUTH_CLIENT_ID", "KAFKA_OAUTH_CLIENT_SECRET", "KAFKA_SASL_MECHANISM"]
+)
+def test_oauthbearer_is_complete_or_refused(missing: str) -> None:
+    load(KafkaSettings, OAUTH, NO_FILE)
+    said = complaint({name: value for name, value in OAUTH.items() if name != missing})
+    assert said.startswith(f"{missing} is not set")
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize("extension", ["logicalCluster", "=lkc-1"])
+def test_an_extension_of_oauthbearer_has_a_name_and_a_value(extension: str) -> None:
+    good = load(KafkaSettings, OAUTH | {"KAFKA_OAUTH_EXTENSIONS": "logicalCluster=lkc-1, identityPoolId=a=b"}, NO_FILE)
+    assert good.oauth_extensions == {"logicalCluster": "lkc-1", "identityPoolId": "a=b"}
+    assert complaint(OAUTH | {"KAFKA_OAUTH_EXTENSIONS": extension}).startswith("KAFKA_OAUTH_EXTENSIONS=")
+
+
+def test_a_certificate_needs_its_key_and_tls(tmp_path: Path) -> None:
+    pem = tmp_path / "client.pem"
+    pem.write_text("a certificate")
+    tls, certificate, key = (
+        {"KAFKA_SECURITY_PROTOCOL": "SSL"},
+        {"KAFKA_SSL_CERTIFICATE_FILE": str(pem)},
+        {"KAFKA_SSL_KEY_FILE": str(pem)},
+    )
+    assert load(KafkaSettings, tls | certificate | key, NO_FILE).is_encrypted
+    assert complaint(tls | certificate).startswith("KAFKA_SSL_KEY_FILE is not set")
+    assert complaint(tls | key).startswith("KAFKA_SSL_CERTIFICATE_FILE is not set")
+    assert complaint(certificate | key).endswith(
+        "empty with KAFKA_SECURITY_PROTOCOL=PLAINTEXT; SSL or SASL_SSL uses it"
+    )
+
+
+def test_options_of_librdkafka_are_told_apart_although_a_value_may_hold_commas() -> None:
+    options = "debug=broker,security, socket.keepalive.enable=true,ssl.cipher.suites=A:B"
+    settings = load(KafkaSettings, {"KAFKA_LIBRDKAFKA_OPTIONS": options}, NO_FILE)
+    assert settings.librdkafka_options == {
+        "debug": "broker,security",
+        "socket.keepalive.enable": "true",
+        "ssl.cipher.suites": "A:B",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["acks", "enable.idempotence", "partitioner", "bootstrap.servers", "message.timeout.ms"]
+)
+def test_no_option_weakens_what_delivery_rests_on(name: str) -> None:
+    said = complaint({"KAFKA_LIBRDKAFKA_OPTIONS": f"debug=broker,{name}=hidden"})
+    assert said.startswith(f"KAFKA_LIBRDKAFKA_OPTIONS={name!r} is wrong: {name} is set by the product")
+    assert "hidden" not in said
+
+
+def test_options_that_are_none_are_refused_and_not_repeated() -> None:
+    said = complaint({"KAFKA_LIBRDKAFKA_OPTIONS": "hidden"})
+    assert said == "KAFKA_LIBRDKAFKA_OPTIONS='***' is wrong: name=value of librdkafka, several separated by commas"
+
+
 def test_more_replicas_in_sync_than_copies_could_never_be_written() -> None:
     said = complaint({"TOPIC_MIN_INSYNC_REPLICAS": "2"})
     assert said == "TOPIC_MIN_INSYNC_REPLICAS='2' is wrong: at most TOPIC_REPLICATION_FACTOR, which is 1"

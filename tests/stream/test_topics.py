@@ -1,8 +1,9 @@
 import pytest
+from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from stream.kafka import client_config, producer_config, reader_config
-from stream.settings import KafkaSettings, Secret
+from stream.kafka import checked, client_config, producer_config, reader_config
+from stream.settings import KafkaSettings, Secret, WrongSettingError
 from stream.topics import Topics, changelog, specs
 
 SETTINGS = KafkaSettings(topic_prefix="prod.", worker_group="previews", topic_partitions=12)
@@ -84,3 +85,39 @@ def test_credentials_reach_the_clients_only_when_set() -> None:
         "sasl.password": "password",
         "ssl.ca.location": __file__,
     }
+
+
+def test_tokens_and_certificates_reach_the_clients_only_when_set() -> None:
+    secured = replace(
+        SETTINGS,
+        kafka_security_protocol="SASL_SSL",
+        kafka_sasl_mechanism="OAUTHBEARER",
+        kafka_oauth_token_url="https://login.example.com/token",
+        kafka_oauth_client_id="client",
+        kafka_oauth_client_secret=Secret("secret"),
+        kafka_oauth_extensions=("logicalCluster=lkc-1", "identityPoolId=pool-1"),
+        kafka_ssl_certificate_file=__file__,
+        kafka_ssl_key_file=__file__,
+        kafka_librdkafka_options=Secret("socket.keepalive.enable=true"),
+    )
+    assert client_config(secured, client_id="x") == {
+        "bootstrap.servers": "127.0.0.1:9092",
+        "client.id": "x",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "OAUTHBEARER",
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": "https://login.example.com/token",
+        "sasl.oauthbearer.client.id": "client",
+        "sasl.oauthbearer.client.secret": "secret",
+        "sasl.oauthbearer.extensions": "logicalCluster=lkc-1,identityPoolId=pool-1",
+        "ssl.certificate.location": __file__,
+        "ssl.key.location": __file__,
+        "socket.keepalive.enable": "true",
+    }
+
+
+@pytest.mark.parametrize("options", ["no.such.setting=1", "socket.timeout.ms=soon"])
+def test_what_librdkafka_refuses_is_one_line(options: str) -> None:
+    config = client_config(replace(SETTINGS, kafka_librdkafka_options=Secret(options)), client_id="x")
+    with pytest.raises(WrongSettingError, match=r"^KAFKA_\* settings are wrong: .*" + options.partition("=")[0]):
+        checked(lambda: Producer(config))
