@@ -30,7 +30,7 @@ FAULTS: Final = (
     Fault(kind="drop_after", probability=0.01),
     Fault(kind="slow", seconds=GENESYS_TIMEOUT_SECONDS + 1, probability=0.003),
     Fault(kind="slow_after", seconds=GENESYS_TIMEOUT_SECONDS + 1, probability=0.003),
-    Fault(kind="revoke", probability=0.002),
+    Fault(kind="revoke", probability=0.004),
 )
 LATE_SECONDS: Final = GENESYS_TIMEOUT_SECONDS + CLOCK_SKEW_SECONDS
 """How long after it goes on a worker that was frozen may still finish the write of a post."""

@@ -8,7 +8,7 @@ from typing import Final, Literal
 Action = Literal["kill", "term", "freeze", "join", "leave"]
 Role = Literal["worker", "bridge", "kafka", "s3", "genesys"]
 
-BETWEEN_SECONDS: Final = (0.5, 5.0)
+BETWEEN_SECONDS: Final = (1.0, 6.0)
 BEYOND_SESSION_SECONDS: Final = (8.0, 14.0)
 BRIEF_SECONDS: Final = (0.5, 5.0)
 AWAY_SECONDS: Final = (0.5, 8.0)
@@ -31,19 +31,19 @@ class Kind:
 
 KINDS: Final = (
     Kind("kill", "worker", 6),
-    Kind("kill", "bridge", 4),
+    Kind("kill", "bridge", 6),
     Kind("term", "worker", 2),
     Kind("term", "bridge", 1),
-    Kind("freeze", "worker", 1.5, BEYOND_SESSION_SECONDS),
+    Kind("freeze", "worker", 1, BEYOND_SESSION_SECONDS),
     Kind("freeze", "worker", 1, BRIEF_SECONDS),
     Kind("freeze", "bridge", 1, AWAY_SECONDS),
     Kind("join", "worker", 1.5),
     Kind("leave", "worker", 1.5),
-    Kind("kill", "kafka", 0.5, AWAY_SECONDS),
-    Kind("term", "kafka", 0.5, AWAY_SECONDS),
-    Kind("freeze", "kafka", 0.5, AWAY_SECONDS),
-    Kind("kill", "s3", 0.5, AWAY_SECONDS),
-    Kind("term", "s3", 0.5, AWAY_SECONDS),
+    Kind("kill", "kafka", 0.4, AWAY_SECONDS),
+    Kind("term", "kafka", 0.4, AWAY_SECONDS),
+    Kind("freeze", "kafka", 0.4, AWAY_SECONDS),
+    Kind("kill", "s3", 0.4, AWAY_SECONDS),
+    Kind("term", "s3", 0.4, AWAY_SECONDS),
     # Shorter than GENESYS_TIMEOUT_SECONDS + 5 s: what Genesys carries out later than that is promised by nobody.
     Kind("freeze", "genesys", 0.5, (0.5, 7.0)),
 )

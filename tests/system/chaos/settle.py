@@ -36,12 +36,11 @@ class Settlement:
         self.hangs = 0
 
     def wait(self, plan: Plan) -> None:
-        """Wait for all ends, commits and expiries; what does not come in time is a hang."""
+        """Wait for all ends, expiries and commits; what does not come in time is a hang."""
         self._await(self._ended, END_SECONDS, "ends")
         self._await(self._ready, READY_SECONDS, "readiness")
-        self._await(self._committed, COMMIT_SECONDS, "commits")
         wait(self._expired, plan.preview_seconds + EXPIRY_SECONDS, lambda: "previews are stored", LOOK_SECONDS)
-        self._await(self._committed, COMMIT_SECONDS, "commits of expiries")
+        self._await(self._committed, COMMIT_SECONDS, "commits")
 
     def uncommitted(self) -> int:
         """Return how many records are not committed."""

@@ -21,6 +21,7 @@ from tests.system.chaos.guests import CLOSED_CONVERSATIONS, write_files
 from tests.system.chaos.plan import FAULTS, Plan
 from tests.system.rig import create_topics
 
+FIRST_WORKERS: Final = 3
 STATIC_WORKER: Final = 1
 """The number of the worker with a WORKER_MEMBER_ID; the others are dynamic members of the same group."""
 LOGS: Final = "logs"
@@ -57,7 +58,7 @@ class World:
 
 @contextmanager
 def running(folder: Path, plan: Plan) -> Iterator[World]:
-    """Start everything, two bridges and two workers included."""
+    """Start everything, bridges and workers included."""
     folders = {name: folder / name for name in ("kafka", "s3", LOGS, "files")}
     for made in folders.values():
         made.mkdir()
@@ -95,10 +96,10 @@ def prepare(genesys: GenesysServer) -> None:
 
 
 def start_product(world: World) -> None:
-    """Start two bridges and two workers, and wait for all of them."""
-    for _ in range(2):
+    """Start two bridges and three workers, and wait for all of them."""
+    for _ in range(FIRST_WORKERS):
         world.add_worker()
     world.product.start_bridge()
     world.product.add_bridge()
-    for number in range(2):
+    for number in range(FIRST_WORKERS):
         world.product.wait_for_worker(number)
