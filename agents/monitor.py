@@ -7,8 +7,10 @@ from typing import Final
 from faust.types import TP
 
 from agents.app import PreviewApp
+from agents.breaker import Breaker
 from agents.due import DueIndex
-from agents.genesys import Genesys, RateShare
+from agents.genesys import RateShare
+from agents.guard import Guard
 from agents.lane import Lane
 from stream.failures import Reason
 from stream.health import Health
@@ -36,8 +38,9 @@ class Monitor:
         lanes: Mapping[str, Lane],
         index: DueIndex,
         rate: RateShare,
-        genesys: Genesys,
         *,
+        breakers: Iterable[Breaker],
+        guard: Guard,
         topics: Topics,
         metrics: Metrics,
         health: Health,
@@ -46,7 +49,8 @@ class Monitor:
         self._lanes = lanes
         self._index = index
         self._rate = rate
-        self._genesys = genesys
+        self._breakers = tuple(breakers)
+        self._guard = guard
         self._topics = topics
         self._metrics = metrics
         self._health = health
@@ -62,16 +66,23 @@ class Monitor:
             self._health.beat()
             self._tell_lanes()
             self._metrics.due_rows.set(len(self._index))
-            self._tell_genesys()
+            self._tell_rate()
+            self._tell_breakers()
+            self._metrics.guard_share.set(self._guard.share)
             if self._app.started:
                 self._tell_assignment()
             yield self._app.crash_reason if self._app.crashed else None
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _tell_genesys(self) -> None:
+    def _tell_rate(self) -> None:
         self._metrics.rate_share_tokens.set(self._rate.available)
         self._metrics.rate_share_fraction.set(self._rate.share)
-        self._metrics.breaker_state.state(self._genesys.circuit.value)
+
+    def _tell_breakers(self) -> None:
+        for breaker in self._breakers:
+            service = breaker.service.lower()
+            self._metrics.breaker_state.labels(service).state(breaker.state.value)
+            self._health.waits(service, breaker.trouble)
 
     def _tell_assignment(self) -> None:
         if self._app.rebalancing or not self._app.tables.actives_ready:

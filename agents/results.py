@@ -5,11 +5,22 @@ from collections.abc import Callable
 
 from msgspec import structs
 
+from agents.guard import Guard
 from agents.lane import Record
 from agents.sender import Send
 from stream.failures import Failure, Refused, Rejected, Stage
 from stream.headers import EVENT_ID, dead_letter, dead_letter_headers
-from stream.messages import Attachment, DeadLetter, LifecycleRecord, Origin, Outcome, Result, StageTimings, encode
+from stream.messages import (
+    Attachment,
+    DeadLetter,
+    LifecycleRecord,
+    Origin,
+    Outcome,
+    Result,
+    StageTimings,
+    dead_letter_key,
+    encode,
+)
 from stream.telemetry import Metrics
 from stream.topics import Topics
 
@@ -19,16 +30,18 @@ logger = logging.getLogger(__name__)
 class Results:
     """Emits results and dead letters; each method returns once Kafka holds the record."""
 
-    def __init__(self, topics: Topics, send: Send, metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(self, topics: Topics, send: Send, metrics: Metrics, clock: Callable[[], float], guard: Guard) -> None:
         self._topics = topics
         self._send = send
         self._metrics = metrics
         self._clock = clock
+        self._guard = guard
 
     async def outcome(self, outcome: Outcome, received_at: float | None) -> None:
         """Emit the one outcome of an event."""
         await self._emit(outcome, outcome.conversation_id, outcome.event_id)
         self._metrics.outcomes.labels(outcome.outcome, outcome.verdict).inc()
+        self._guard.ended(outcome.conversation_id)
         if received_at is not None:
             self._metrics.end_to_end_seconds.observe(max(0.0, outcome.finished_at - received_at))
         logger.info(
@@ -94,7 +107,7 @@ class Results:
 
     async def _file(self, letter: DeadLetter) -> None:
         headers = dead_letter_headers(letter)
-        await self._send(self._topics.dead_letters, key=letter.key, value=encode(letter), headers=headers)
+        await self._send(self._topics.dead_letters, key=dead_letter_key(letter), value=encode(letter), headers=headers)
 
     async def _emit(self, result: Result, conversation_id: str, event_id: str) -> None:
         await self._send(

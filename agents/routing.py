@@ -1,7 +1,8 @@
 """Where a record goes that could not be brought to its end at once; the one edge of every agent.
 
 A job never raises for a record's sake: what may succeed later becomes a row of the due table, what is the file's
-fault an outcome, what is ours to mend a dead letter. Only `Held` passes through, to the lane.
+fault an outcome, what is ours to mend a dead letter. Only two things pass through to the lane: `Held`, and the
+guard's `BadDeployError`, which stops the worker before one more record is given up.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from agents.due import Due, DueRow
+from agents.guard import Guard
 from agents.lane import Job, Record
 from agents.progress import Progress
 from agents.results import Results
@@ -44,6 +46,8 @@ class Agent(Generic[MessageT]):
     stage: Stage
     decode: Callable[[bytes], MessageT]
     run: Callable[[Task[MessageT]], Awaitable[None]]
+    ready: Callable[[], None] = lambda: None
+    """Raises `Held` while what the agent needs cannot be had, so that no work is done in vain."""
 
 
 class Routing:
@@ -55,6 +59,7 @@ class Routing:
         results: Results,
         due: Due,
         policy: RetryPolicy,
+        guard: Guard,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         rng: random.Random,
@@ -63,6 +68,7 @@ class Routing:
         self._results = results
         self._due = due
         self._policy = policy
+        self._guard = guard
         self._clock = clock
         self._monotonic = monotonic
         self._rng = rng
@@ -85,6 +91,7 @@ class Routing:
 
     async def _run(self, agent: Agent[MessageT], task: Task[MessageT]) -> None:
         try:
+            agent.ready()
             await agent.run(task)
         except Held as held:
             self._metrics.holds.labels(held.reason).inc()
@@ -94,6 +101,8 @@ class Routing:
             await self._settle(task, failure)
         except Exception as error:  # the one broad net: a bug costs a record its way, not the process
             logger.exception("job.bug", extra={"event_id": event_id_of(task.message), "stage": task.progress.stage})
+            # Counted as it happens: until it is given up, a deploy that breaks everything would have touched all.
+            self._guard.failed(conversation_of(task.message), Reason.INTERNAL)
             await self._settle(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
 
     async def _settle(self, task: Task[MessageT], failure: Failure) -> None:
@@ -106,20 +115,27 @@ class Routing:
         match failure:
             case Postponed():
                 await self._later(task, failure, failure.until, task.delivery)
-            case Retryable() if not self._policy.exhausted(task.delivery.attempt):
-                now = self._clock()
-                delay = self._policy.delay_seconds(task.delivery.attempt, self._rng, failure.retry_after_seconds)
-                await self._later(task, failure, now + delay, task.delivery.retried(now))
             case Retryable():
-                attempts = f"{failure.reason} at every one of {task.delivery.attempt} attempts: {failure.message}"
-                await self._dead(task, Refused(Reason.RETRIES_EXHAUSTED, attempts))
+                await self._try_again(task, failure)
             case Rejected() if (attachment := attachment_of(task.message)) is not None:
                 attempt = task.delivery.attempt
                 await self._results.rejected(attachment, failure, attempt, task.progress.timings())
             case _:
                 await self._dead(task, failure)
 
-    async def _dead(self, task: Task[MessageT], failure: Failure) -> None:
+    async def _try_again(self, task: Task[MessageT], failure: Retryable) -> None:
+        now, delivery = self._clock(), task.delivery
+        age_seconds = delivery.age_seconds(now)
+        following = self._policy.next_try(failure, attempt=delivery.attempt, age_seconds=age_seconds, rng=self._rng)
+        if following is None:
+            tried = f"{failure.reason} still at attempt {delivery.attempt}, {age_seconds:.0f} s after the first"
+            await self._dead(task, Refused(Reason.RETRIES_EXHAUSTED, f"{tried}: {failure.message}"), failure.reason)
+            return
+        again = delivery.retried(now) if following.counted else delivery.put_off(now)
+        await self._later(task, failure, now + following.delay_seconds, again)
+
+    async def _dead(self, task: Task[MessageT], failure: Failure, cause: Reason | None = None) -> None:
+        self._guard.failed(conversation_of(task.message), cause or failure.reason)
         await self._results.dead_letter(task.record, failure, task.progress.stage, event_id_of(task.message))
 
     async def _later(self, task: Task[MessageT], failure: Failure, due_at: float, delivery: Delivery) -> None:
@@ -156,6 +172,17 @@ def attachment_of(message: Attachment | Preview | Expire | Forget) -> Attachment
             return message.attachment
         case _:
             return None
+
+
+def conversation_of(message: Attachment | Preview | Expire | Forget) -> str:
+    """Return the conversation that a message is about; a `Forget` knows only its event."""
+    match message:
+        case Preview():
+            return message.attachment.conversation_id
+        case Forget():
+            return message.event_id
+        case _:
+            return message.conversation_id
 
 
 def event_id_of(message: Attachment | Preview | Expire | Forget) -> str:

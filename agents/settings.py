@@ -194,9 +194,32 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     ] = ""
     link_concurrency: Annotated[Positive, Meta(description="Posts in flight in one worker")] = 8
 
-    retry_max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts before a dead letter")] = 15
-    retry_base_seconds: Annotated[PositiveSeconds, Meta(description="Delay after the first failure, seconds")] = 2.0
+    retry_max_attempts: Annotated[int, Meta(ge=1, le=100, description="Attempts before a dead letter")] = 60
+    retry_max_age_seconds: Annotated[
+        PositiveSeconds, Meta(description="How long after its first failure a record is tried again, seconds")
+    ] = 14_400.0
+    retry_source_max_attempts: Annotated[
+        int, Meta(ge=1, le=100, description="The same as RETRY_MAX_ATTEMPTS where the file's own host fails")
+    ] = 15
+    retry_source_max_age_seconds: Annotated[
+        PositiveSeconds, Meta(description="The same as RETRY_MAX_AGE_SECONDS where the file's own host fails")
+    ] = 3600.0
+    retry_base_seconds: Annotated[
+        PositiveSeconds, Meta(description="Delay after the first failure, at most, seconds")
+    ] = 2.0
     retry_cap_seconds: Annotated[PositiveSeconds, Meta(description="Longest delay, seconds")] = 300.0
+    guard_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="Share of conversations failing for reasons that are ours at which the worker stops; 0: never",
+        ),
+    ] = 0.5
+    guard_window_seconds: Annotated[PositiveSeconds, Meta(description="How far back that share looks, seconds")] = 300.0
+    guard_least_conversations: Annotated[
+        Positive, Meta(description="Failed conversations before that share means anything")
+    ] = 20
     timer_interval_seconds: Annotated[PositiveSeconds, Meta(description="How often due rows are looked for")] = 0.5
 
     def __post_init__(self) -> None:

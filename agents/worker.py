@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
 from agents.ending import Ending
 from agents.genesys import RateShare, create_genesys
+from agents.guard import BadDeployError
 from agents.lane import Lane, LaneLimits
 from agents.lease import leased
 from agents.lifecycle import LifecycleAgent
@@ -26,20 +26,21 @@ from agents.probes import Probes
 from agents.readiness import topics_are_there
 from agents.render import RenderAgent
 from agents.rendering.pool import create_pool
+from agents.repeated import RepeatedFetch, RepeatedRenderer
 from agents.results import Results
 from agents.rocksdb import RocksShelves
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
+from agents.safeguards import Safeguards
 from agents.scratch import SWEEP_INTERVAL_SECONDS, create_scratch, sweep
 from agents.sender import Sender
 from agents.settings import WorkerSettings
 from agents.shelves import MemoryShelves, Shelves
 from agents.source import Source
-from agents.storage import create_store
+from agents.storage import GuardedStore, create_store
 from stream.failures import Failure, Stage
 from stream.health import Health
 from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
-from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import DUE_TABLE, LINKS_TABLE, Topics
 
@@ -54,6 +55,7 @@ STORAGE_PAUSE_SECONDS: Final = 2.0
 ENDED_IN_ORDER: Final = 0
 CRASHED: Final = 1
 ENDED_LATE: Final = 3
+STOPPED_BY_GUARD: Final = 4
 SECONDS_PER_HOUR: Final = 3600.0
 
 
@@ -66,7 +68,7 @@ class Worker:
         self.metrics = Metrics(CollectorRegistry())
         self.health = Health(time.monotonic, waiting_for=("kafka", "storage"))
         self._topics = Topics.of(settings)
-        self._policy = RetryPolicy(settings.retry_max_attempts, settings.retry_base_seconds, settings.retry_cap_seconds)
+        self._safe = Safeguards(settings, self.metrics)
         self._late = False
         self._crash: BaseException | None = None
         self._app = create_app(settings)
@@ -76,11 +78,13 @@ class Worker:
         index = DueIndex()
         self._links = self._rows(LINKS_TABLE, LinkRow)
         self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time, self._topics.read)
-        self._results = Results(self._topics, self._send, self.metrics, time.time)
+        self._results = Results(self._topics, self._send, self.metrics, time.time, self._safe.guard)
         self._rate = RateShare(settings.genesys_calls_per_minute, share=0.0)
-        self._genesys = create_genesys(settings, self._rate, observe=self._observe_call)
+        self._genesys = create_genesys(
+            settings, self._rate, breaker=self._safe.genesys, repeat=self._safe.repeat, observe=self._observe_call
+        )
         self._downloader = create_downloader(settings)
-        self._store = create_store(settings)
+        self._store = GuardedStore(create_store(settings), self._safe.storage, self._safe.repeat)
         self._scratch = create_scratch(settings.worker_scratch_dir)
         self._pool = create_pool(settings, self._scratch, self.metrics)
         self._lanes = self._add_lanes()
@@ -89,7 +93,8 @@ class Worker:
             self._lanes,
             index,
             self._rate,
-            self._genesys,
+            breakers=(self._safe.genesys, self._safe.storage),
+            guard=self._safe.guard,
             topics=self._topics,
             metrics=self.metrics,
             health=self.health,
@@ -127,6 +132,9 @@ class Worker:
             for work in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
                 stack.callback(asyncio.create_task(self._in_background(work)).cancel)
             await self._consume()
+        if isinstance(self._crash, BadDeployError):
+            logger.critical("worker.stopped_by_guard", extra={"reason": str(self._crash)})
+            return STOPPED_BY_GUARD
         if self._crash is not None:
             logger.critical("worker.crashed", exc_info=self._crash)
             return CRASHED
@@ -231,28 +239,23 @@ class Worker:
         routing = Routing(
             results=self._results,
             due=self._due,
-            policy=self._policy,
+            policy=self._safe.policy,
+            guard=self._safe.guard,
             clock=time.time,
             monotonic=time.monotonic,
-            rng=random.SystemRandom(),
+            rng=self._safe.rng,
             metrics=self.metrics,
         )
         lane = partial(Lane, offsets=self._app.offsets, flow=ConsumerFlow(self._app), crash=self._crashed)
+        render, link, lifecycle = self._render_agent().run, self._link_agent().run, self._lifecycle_agent().run
+        safe = self._safe
+        renders = Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=render, ready=safe.ready_to_store)
+        links = Agent(stage=Stage.LINK, decode=decode_preview, run=link, ready=safe.ready_to_link)
+        expires = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle)
         lanes = {
-            topics.attachments: lane(
-                routing.job(Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=self._render_agent().run)),
-                limits=LaneLimits(settings.render_concurrency),
-            ),
-            topics.previews: lane(
-                routing.job(Agent(stage=Stage.LINK, decode=decode_preview, run=self._link_agent().run)),
-                limits=LaneLimits(settings.link_concurrency),
-            ),
-            topics.lifecycle: lane(
-                routing.job(
-                    Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=self._lifecycle_agent().run)
-                ),
-                limits=LaneLimits(LIFECYCLE_CONCURRENCY),
-            ),
+            topics.attachments: lane(routing.job(renders), limits=LaneLimits(settings.render_concurrency)),
+            topics.previews: lane(routing.job(links), limits=LaneLimits(settings.link_concurrency)),
+            topics.lifecycle: lane(routing.job(expires), limits=LaneLimits(LIFECYCLE_CONCURRENCY)),
         }
         for topic, its_lane in lanes.items():
             self._app.add_agent(topic, its_lane)
@@ -262,8 +265,8 @@ class Worker:
         settings = self._settings
         return RenderAgent(
             topics=self._topics,
-            source=Source(self._downloader, self._genesys, time.time),
-            renderer=self._pool,
+            source=Source(RepeatedFetch(self._downloader, self._safe.repeat), self._genesys, time.time),
+            renderer=RepeatedRenderer(self._pool, self._safe.repeat),
             store=self._store,
             due=self._due,
             results=self._results,
@@ -291,7 +294,7 @@ class Worker:
                 row_lifetime_seconds=max(settings.preview_ttl_seconds, retention_seconds),
                 idempotent=settings.genesys_post_mode == "attributes",
             ),
-            retry=self._policy,
+            retry=self._safe.policy,
             metrics=self.metrics,
             clock=time.time,
             owned_seconds=lambda: self._app.lease.remaining_seconds,

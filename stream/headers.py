@@ -13,12 +13,13 @@ from stream.messages import DeadLetter, Origin
 
 ATTEMPT: Final = "attempt"
 FIRST_AT: Final = "first-at"
+TRIED_SINCE: Final = "tried-since"
 REPLAYS: Final = "replays"
 EVENT_ID: Final = "event-id"
 REASON: Final = "reason"
 STAGE: Final = "stage"
 ORIGIN: Final = "origin"
-OURS: Final = frozenset({ATTEMPT, FIRST_AT, REPLAYS, EVENT_ID, REASON, STAGE, ORIGIN})
+OURS: Final = frozenset({ATTEMPT, FIRST_AT, TRIED_SINCE, REPLAYS, EVENT_ID, REASON, STAGE, ORIGIN})
 
 MAX_COUNT: Final = 1_000_000  # no honest count comes near it; junk beyond it is not ours
 MAX_MESSAGE_CHARACTERS: Final = 2_000  # decoders repeat a foreign value in what they say, however long it is
@@ -30,11 +31,13 @@ RecordHeaders = list[tuple[str, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Which delivery of a record this is; `first_at` is Unix time in seconds, None until a first failure."""
+    """Which delivery of a record this is; times are Unix seconds, None until a first failure."""
 
     attempt: int = 1
     replays: int = 0
     first_at: float | None = None
+    tried_since: float | None = None
+    """The first failure since the last replay: the age of retries counts from it."""
 
     @classmethod
     def from_headers(cls, headers: RawHeaders) -> Self:
@@ -44,20 +47,33 @@ class Delivery:
             attempt=_count(found.get(ATTEMPT), least=1),
             replays=_count(found.get(REPLAYS), least=0),
             first_at=_seconds(found.get(FIRST_AT)),
+            tried_since=_seconds(found.get(TRIED_SINCE)),
         )
 
     def to_headers(self) -> RecordHeaders:
         """Write the delivery as header pairs."""
-        pairs = [(ATTEMPT, str(self.attempt).encode()), (REPLAYS, str(self.replays).encode())]
-        return pairs if self.first_at is None else [*pairs, (FIRST_AT, repr(self.first_at).encode())]
+        times = [
+            (name, at) for name, at in ((FIRST_AT, self.first_at), (TRIED_SINCE, self.tried_since)) if at is not None
+        ]
+        counts = [(ATTEMPT, str(self.attempt).encode()), (REPLAYS, str(self.replays).encode())]
+        return [*counts, *((name, repr(at).encode()) for name, at in times)]
+
+    def age_seconds(self, now: float) -> float:
+        """Return how long the record has been tried again, 0 at the first failure; clocks of two workers may differ."""
+        return 0.0 if self.tried_since is None else max(0.0, now - self.tried_since)
+
+    def put_off(self, now: float) -> Self:
+        """Return the delivery that follows a failure which was no attempt: the other side asked to come later."""
+        first_at = now if self.first_at is None else self.first_at
+        return replace(self, first_at=first_at, tried_since=now if self.tried_since is None else self.tried_since)
 
     def retried(self, now: float) -> Self:
         """Return the delivery that follows a failed attempt."""
-        return replace(self, attempt=self.attempt + 1, first_at=now if self.first_at is None else self.first_at)
+        return replace(self.put_off(now), attempt=self.attempt + 1)
 
     def replayed(self) -> Self:
-        """Return the delivery that a replay starts: attempts begin again, the first time stays."""
-        return replace(self, attempt=1, replays=self.replays + 1)
+        """Return the delivery that a replay starts: attempts and their age begin again, the first time stays."""
+        return replace(self, attempt=1, replays=self.replays + 1, tried_since=None)
 
 
 def as_dict(headers: RawHeaders) -> dict[str, bytes]:

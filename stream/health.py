@@ -10,14 +10,16 @@ UNAVAILABLE: Final = 503
 
 
 class HealthReport(msgspec.Struct, frozen=True):
-    """An answer to a probe: HTTP status, and the reasons by part where it is not 200."""
+    """An answer to a probe: HTTP status, the reasons by part where it is not 200, and what waits all the same."""
 
     status: int
     reasons: dict[str, str]
+    waiting: dict[str, str] = {}
 
     def body(self) -> bytes:
-        """Return the JSON of the answer."""
-        return msgspec.json.encode({"status": "ok" if self.status == OK else "unavailable", "reasons": self.reasons})
+        """Return the JSON of the answer; `waiting` is left out while nothing does."""
+        told = {"status": "ok" if self.status == OK else "unavailable", "reasons": self.reasons}
+        return msgspec.json.encode({**told, "waiting": self.waiting} if self.waiting else told)
 
 
 class Health:
@@ -34,6 +36,7 @@ class Health:
         self._max_silence_seconds = max_silence_seconds
         self._beat_at = clock()
         self._not_ready = dict.fromkeys(waiting_for, "starting")
+        self._waiting: dict[str, str] = {}
 
     def beat(self) -> None:
         """Tell that the loop is alive; call it from the loop, more often than `max_silence_seconds`."""
@@ -47,6 +50,16 @@ class Health:
         """Withdraw what the part held against readiness."""
         self._not_ready.pop(part, None)
 
+    def waits(self, part: str, reason: str) -> None:
+        """Tell that a part waits for somebody else, "" for no more; that keeps nobody from being ready.
+
+        All replicas wait for the same outage: were each of them unready, a roll-out would hang and nothing be mended.
+        """
+        if reason:
+            self._waiting[part] = reason
+        else:
+            self._waiting.pop(part, None)
+
     def liveness(self) -> HealthReport:
         """Answer /healthz."""
         silent_seconds = self._clock() - self._beat_at
@@ -57,4 +70,4 @@ class Health:
     def readiness(self) -> HealthReport:
         """Answer /readyz."""
         reasons = dict(self._not_ready)
-        return HealthReport(UNAVAILABLE if reasons else OK, reasons)
+        return HealthReport(UNAVAILABLE if reasons else OK, reasons, dict(self._waiting))

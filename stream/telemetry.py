@@ -54,6 +54,13 @@ class Metrics:
         self.retries = self._counter(
             "retries", "Attempts put off to a later time, by reason and stage", "reason", "stage"
         )
+        self.repeats = self._counter(
+            "repeats_in_place", "Steps that failed and were repeated at once, by reason", "reason"
+        )
+        self.guard_share = self._gauge(
+            "guard_share_ratio",
+            "Part of the conversations in the guard's window that failed for reasons of ours, 0 to 1; 0 while few did",
+        )
         self.duplicates = self._counter("duplicates_suppressed", "Deliveries found to have been posted already")
         self.late_posts = self._counter("late_posts", "Posts that were sent after their own deadline")
         self.previews_expired = self._counter("expired", "Previews deleted because their time had come")
@@ -91,7 +98,8 @@ class Metrics:
         self.rate_share_fraction = self._gauge("rate_share_ratio", "This worker's part of the Genesys budget, 0 to 1")
         self.breaker_state = Enum(
             "breaker_state",
-            "State of the circuit breaker before Genesys",
+            "State of the circuit breaker before a service, by service (genesys or storage)",
+            ["service"],
             namespace=NAMESPACE,
             registry=self.registry,
             states=BREAKER_STATES,

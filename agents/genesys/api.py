@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
+from agents.breaker import Breaker
 from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
-from agents.genesys.breaker import Breaker, State
 from agents.genesys.calls import TOKEN, Call
 from agents.genesys.rate import RateShare
 from agents.genesys.sdk import Sdk, load_sdk
 from agents.genesys.token import Token, TokenSource
 from agents.genesys.transport import FORM, JSON, Transport
+from agents.in_place import Repeat, once
 from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
 from stream.settings import Secret
 
@@ -81,12 +82,14 @@ class Api:
         breaker: Breaker,
         timeout_seconds: float,
         concurrency: int,
+        repeat: Repeat = once,
         observe: Observe = lambda _call, _status, _seconds: None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
         self._rate = rate
         self._breaker = breaker
+        self._repeat = repeat
         self._observe = observe
         self._wall_clock = wall_clock
         self._sdk: Sdk = load_sdk()
@@ -103,6 +106,9 @@ class Api:
             Failure: of any family; see agents/genesys/answers.py.
         """
         path = request.path
+        return await self._repeat(lambda: self._authorized(request, path))
+
+    async def _authorized(self, request: Request, path: str) -> Any:
         try:
             return await self._attempt(request, path)
         except UnauthorizedError as refused:
@@ -116,27 +122,26 @@ class Api:
         """Return whether `url` is on the API's own origin; only there may the token go."""
         return _origin(url) == _origin(self._access.base_url)
 
-    @property
-    def circuit(self) -> State:
-        """The state of the circuit breaker."""
-        return self._breaker.state
-
     async def close(self) -> None:
         """Close connections and threads; calls in flight end within their timeout."""
         await asyncio.to_thread(self._threads.shutdown)
         self._transport.close()
 
     async def _attempt(self, request: Request, path: str) -> Any:
-        passage = self._breaker.enter()
+        passage = self._breaker.enter(request.ids.get("conversation_id", ""))
         try:
             token = await self._tokens.get()
             await self._rate.spend()
             answer = await self._exchange(request, path, token)
-        except Retryable:
-            self._breaker.failed(passage)
+        except Retryable as failure:
+            self._breaker.failed(passage, failure.message)
             raise
-        except (Refused, Rejected):
+        except (Refused, Rejected, UnauthorizedError):
             self._breaker.succeeded(passage)
+            raise
+        except Held as held:
+            answered = held.reason is Reason.PERMISSION_MISSING  # other holds may come before the call is made
+            (self._breaker.succeeded if answered else self._breaker.unknown)(passage)
             raise
         except BaseException:
             self._breaker.unknown(passage)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from agents.breaker import Breaker
 from agents.genesys import calls, history
 from agents.genesys.api import Access, Api, Observe, Request
-from agents.genesys.breaker import Breaker, State
 from agents.genesys.history import Media
 from agents.genesys.links import Link
 from agents.genesys.posting import (
@@ -21,6 +21,7 @@ from agents.genesys.posting import (
 from agents.genesys.rate import RateShare
 from agents.genesys.routes import Routes
 from agents.genesys.text import message_text, own_text
+from agents.in_place import Repeat, once
 from agents.settings import WorkerSettings
 from stream.failures import Reason, Refused, Rejected, Retryable
 from stream.messages import Attachment
@@ -115,11 +116,6 @@ class Genesys:
         """Return whether a text is one that `post` makes: the guard against our own echo."""
         return self._own_text.fullmatch(text) is not None
 
-    @property
-    def circuit(self) -> State:
-        """The state of the circuit breaker."""
-        return self._api.circuit
-
     async def close(self) -> None:
         """Close connections and threads."""
         await self._api.close()
@@ -130,6 +126,7 @@ def create_genesys(
     rate: RateShare,
     *,
     breaker: Breaker | None = None,
+    repeat: Repeat = once,
     observe: Observe = lambda _call, _status, _seconds: None,
     page_size: int = history.MAX_BODIES,
 ) -> Genesys:
@@ -142,9 +139,10 @@ def create_genesys(
     api = Api(
         access,
         rate=rate,
-        breaker=breaker or Breaker(),
+        breaker=breaker or Breaker("Genesys"),
         timeout_seconds=settings.genesys_timeout_seconds,
         concurrency=settings.link_concurrency + settings.render_concurrency,
+        repeat=repeat,
         observe=observe,
     )
     conversations = Conversations(api, Routes(), page_size)

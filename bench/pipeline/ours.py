@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
 from agents.genesys import RateShare, create_genesys
+from agents.guard import Guard, GuardLimits
 from agents.lane import Lane, LaneLimits
 from agents.link import LinkAgent, LinkPolicy, LinkRow
 from agents.offsets import Offsets
@@ -33,7 +34,7 @@ from bench.pipeline.task import ACCESS_KEY, REGION, SECRET_KEY, Event, Pace, Tas
 from stream.failures import Stage
 from stream.logs import configure_logging
 from stream.messages import Attachment, decode_attachment, decode_preview, encode
-from stream.retry import RetryPolicy
+from stream.retry import Patience, RetryPolicy
 from stream.settings import Secret
 from stream.telemetry import Metrics
 from stream.topics import DUE_TABLE, LINKS_TABLE, Topics
@@ -56,8 +57,11 @@ class Pipeline:
         self._links = self._rows(LINKS_TABLE, LinkRow)
         due_rows = self._rows(DUE_TABLE, DueRow, index)
         self._due = Due(due_rows, index, self.memory.send, time.time, self._topics.read)
-        self._results = Results(self._topics, self.memory.send, self._metrics, time.time)
-        self._policy = RetryPolicy(1, settings.retry_base_seconds, settings.retry_cap_seconds)
+        limits = GuardLimits(settings.guard_share, settings.guard_window_seconds, settings.guard_least_conversations)
+        self._guard = Guard(limits, time.monotonic)
+        self._results = Results(self._topics, self.memory.send, self._metrics, time.time, self._guard)
+        once = Patience(attempts=1, age_seconds=settings.retry_max_age_seconds)
+        self._policy = RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds, once, once)
         self._genesys = create_genesys(settings, RateShare(UNLIMITED_CALLS))
         self._downloader = create_downloader(settings)
         self._store = create_store(settings)
@@ -111,6 +115,7 @@ class Pipeline:
             results=self._results,
             due=self._due,
             policy=self._policy,
+            guard=self._guard,
             clock=time.time,
             monotonic=time.monotonic,
             rng=random.Random(1),

@@ -9,13 +9,14 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from agents.due import Due, DueIndex, DueRow
+from agents.guard import Guard, GuardLimits
 from agents.lane import Record
 from agents.link import LinkRow
 from agents.results import Results
 from agents.routing import Agent, Routing
 from stream.headers import RecordHeaders, as_dict
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
-from stream.retry import RetryPolicy
+from stream.retry import Patience, RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics
 from tests.agents.changelogs import Changelog, make_rows
@@ -64,16 +65,19 @@ class World:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
-        self.policy = RetryPolicy(max_attempts=3, base_seconds=10.0, cap_seconds=100.0)
+        patience = Patience(attempts=3, age_seconds=1000.0)
+        self.policy = RetryPolicy(base_seconds=10.0, cap_seconds=100.0, services=patience, source=patience)
+        self.guard = Guard(GuardLimits(share=0.5, window_seconds=300.0, least_conversations=2), self.clock)
         index = DueIndex()
         self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
         self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
         self.due = Due(self.due_rows, index, self.send, self.clock, TOPICS.read)
-        self.results = Results(TOPICS, self.send, self.metrics, self.clock)
+        self.results = Results(TOPICS, self.send, self.metrics, self.clock, self.guard)
         self.routing = Routing(
             results=self.results,
             due=self.due,
             policy=self.policy,
+            guard=self.guard,
             clock=self.clock,
             monotonic=self.clock,
             rng=random.Random(1),

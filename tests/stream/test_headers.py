@@ -26,6 +26,7 @@ DELIVERIES = st.builds(
     attempt=st.integers(1, MAX_COUNT),
     replays=st.integers(0, MAX_COUNT),
     first_at=st.one_of(st.none(), SECONDS),
+    tried_since=st.one_of(st.none(), SECONDS),
 )
 ORIGINS = st.builds(
     Origin,
@@ -78,9 +79,21 @@ def test_counts_of_strangers_are_kept_within_reason() -> None:
 def test_a_retry_counts_the_attempt_and_keeps_the_first_time() -> None:
     second = Delivery().retried(5.0)
     third = second.retried(9.0)
-    assert second == Delivery(attempt=2, first_at=5.0)
-    assert third == Delivery(attempt=3, first_at=5.0)
+    assert second == Delivery(attempt=2, first_at=5.0, tried_since=5.0)
+    assert third == Delivery(attempt=3, first_at=5.0, tried_since=5.0)
     assert third.replayed() == Delivery(attempt=1, replays=1, first_at=5.0)
+
+
+def test_a_record_that_is_put_off_keeps_its_attempt_and_its_age() -> None:
+    put_off = Delivery().put_off(5.0).put_off(9.0)
+    assert put_off == Delivery(attempt=1, first_at=5.0, tried_since=5.0)
+    assert put_off.age_seconds(25.0) == 20.0
+
+
+def test_a_replay_begins_a_new_age_and_clocks_that_differ_make_none_negative() -> None:
+    replayed = Delivery().retried(5.0).replayed()
+    assert replayed.age_seconds(1e6) == 0.0
+    assert replayed.retried(1e6).age_seconds(1e6 - 3) == 0.0
 
 
 @given(RAW_HEADERS, st.floats(min_value=0, max_value=1e11))

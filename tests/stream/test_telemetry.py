@@ -25,7 +25,7 @@ def test_what_is_counted_is_what_is_told() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.outcomes.labels("rejected", "encrypted").inc()
     metrics.stage_seconds.labels("render").observe(0.2)
-    metrics.breaker_state.state("open")
+    metrics.breaker_state.labels("storage").state("open")
     text = exposition(metrics.registry).decode()
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -34,8 +34,8 @@ def test_what_is_counted_is_what_is_told() -> None:
     }
     assert samples["previews_outcomes_total", ("outcome", "rejected"), ("verdict", "encrypted")] == 1
     assert samples["previews_stage_seconds_sum", ("stage", "render")] == 0.2
-    assert samples["previews_breaker_state", ("previews_breaker_state", "open")] == 1
-    assert samples["previews_breaker_state", ("previews_breaker_state", "closed")] == 0
+    assert samples["previews_breaker_state", ("previews_breaker_state", "open"), ("service", "storage")] == 1
+    assert samples["previews_breaker_state", ("previews_breaker_state", "closed"), ("service", "storage")] == 0
     assert "process_resident_memory_bytes" in text
     assert "previews_build_info{version=" in text
 

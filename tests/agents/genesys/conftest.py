@@ -4,8 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from agents.breaker import Breaker
 from agents.genesys import Genesys, Link, RateShare, create_genesys
-from agents.genesys.breaker import Breaker
 from agents.settings import WorkerSettings
 from stream.settings import Secret
 from tests.harness.genesys import Simulator
@@ -66,7 +66,7 @@ async def connect(simulator: Simulator) -> AsyncIterator[Connect]:
         client = create_genesys(
             worker_settings(simulator.base_url, **changes),
             rate or RateShare(60_000, max_wait_seconds=60),
-            breaker=Breaker(threshold=1000),
+            breaker=Breaker("Genesys", threshold=1000),
             page_size=page_size,
         )
         clients.append(client)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from agents.genesys.breaker import Breaker, State
+from agents.breaker import Breaker, State
 from agents.genesys.client import create_genesys
 from agents.genesys.rate import RateShare
 from stream.failures import Held, Reason, Refused, Rejected, Retryable
@@ -185,20 +185,20 @@ async def test_our_own_message_brings_no_files_along(connect: Connect) -> None:
 
 async def test_the_circuit_opens_when_genesys_is_down_and_closes_when_it_is_back(simulator: Simulator) -> None:
     now = 0.0
-    breaker = Breaker(threshold=3, open_seconds=10, clock=lambda: now)
+    breaker = Breaker("Genesys", threshold=3, open_seconds=10, clock=lambda: now)
     genesys = create_genesys(worker_settings(simulator.base_url), RateShare(60_000), breaker=breaker)
     simulator.state.faults.add(Fault(kind="drop_before", count=3))
-    for _ in range(3):
+    for number in range(3):
         with pytest.raises(Retryable):
-            await genesys.post(link())
+            await genesys.find(f"conversation-{number}", NEEDLE)
     calls = simulator.state.calls.total()
     with pytest.raises(Held) as held:
         await genesys.post(link())
-    assert (held.value.reason, genesys.circuit) == (Reason.CIRCUIT_OPEN, State.OPEN)
+    assert (held.value.reason, breaker.state) == (Reason.CIRCUIT_OPEN, State.OPEN)
     assert simulator.state.calls.total() == calls
     now = 10.0
     await genesys.post(link())
-    assert genesys.circuit is State.CLOSED
+    assert breaker.state is State.CLOSED
     await genesys.close()
 
 
