@@ -21,3 +21,4 @@ class Arrival(Struct, frozen=True, kw_only=True):
     request_id: str
     received_at: float  # Unix seconds
     traceparent: str = ""  # as it was received, unchecked; empty where there was none
+    tracestate: str = ""  # the same; several headers of it joined by commas
