@@ -1,7 +1,8 @@
 """The Faust app of the worker: made by a function, nothing at module level, nothing discovered."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 import faust
@@ -15,6 +16,7 @@ from agents.lane import Lane, Record
 from agents.lease import Lease
 from agents.offsets import Offsets
 from agents.recovery import Tables
+from agents.room import Rooms
 from agents.settings import WorkerSettings
 from stream.headers import as_dict
 
@@ -24,7 +26,10 @@ REBALANCE_MARGIN_SECONDS = 30.0
 MAX_POLL_SECONDS = 1_000_000.0
 # A change of topics is seen by then, and whatever was assigned without knowing them is assigned anew.
 METADATA_SECONDS = 10.0
-FETCH_BYTES = 1024 * 1024
+FETCH_BYTES = 128 * 1024
+"""Of one partition at a time; Kafka sends a record that is larger all the same."""
+POLL_RECORDS = 256
+"""Of a changelog that is read back, at a time; records of the lanes' topics are polled as there is room for them."""
 SEND_BYTES = 4 * 1024 * 1024  # a dead letter holds another record in base64
 RAW: dict[str, Any] = {
     # Faust would ack what it cannot decode, and then end the agent: bytes are decoded by our own code.
@@ -55,6 +60,7 @@ class PreviewApp(faust.App):
         self.offsets = Offsets()
         self.lease = Lease(self.conf.broker_session_timeout)
         self.drain_seconds = drain_seconds
+        self._lanes: dict[str, Lane] = {}
         self._drained: list[Drained] = []
         self._last_commit = asyncio.Event()
 
@@ -65,6 +71,7 @@ class PreviewApp(faust.App):
             async for event in stream.noack().events():
                 lane.feed(record_of(event.message))
 
+        self._lanes[topic] = lane
         self.drain_too(lane)
         self.agent(self.topic(topic, **RAW), name=topic)(feed)
 
@@ -79,6 +86,19 @@ class PreviewApp(faust.App):
             callback(*assigned)
 
         self.on_partitions_assigned.connect(assigned)
+
+    def rooms(self, active: Collection[TP]) -> Rooms:
+        """Return how many records of these partitions the lanes have room for."""
+        owned: defaultdict[str, list[TP]] = defaultdict(list)
+        for tp in active:
+            owned[tp.topic].append(tp)
+        rooms = {topic: lane.room(owned[topic]) for topic, lane in self._lanes.items()}
+        return Rooms(rooms, active, POLL_RECORDS)
+
+    def take(self, tp: TP, offset: int) -> None:
+        """Note that a record is on its way to its lane, if it has one."""
+        if (lane := self._lanes.get(tp.topic)) is not None:
+            lane.take(tp, offset)
 
     def position(self, tp: TP) -> int:
         """Return the offset of an owned partition before which every record is finished."""
@@ -122,21 +142,15 @@ class PreviewApp(faust.App):
 
 
 class ConsumerFlow:
-    """Steers whichever consumer the app has by then; lanes are made before it.
-
-    Not by `pause_partitions`: it drops the records that are fetched already.
-    """
+    """Steers whichever consumer the app has by then; lanes are made before it."""
 
     def __init__(self, app: faust.App) -> None:
         self._app = app
 
-    def pause(self, tp: TP) -> None:
-        """Stop fetching from a partition; what is fetched already is still delivered."""
-        self._app.consumer.on_buffer_full(tp)
-
-    def resume(self, tp: TP) -> None:
-        """Fetch from a partition again."""
-        self._app.consumer.on_buffer_drop(tp)
+    def freed(self, tp: TP) -> None:
+        """Let the consumer poll for records of a partition again."""
+        consumer: Any = self._app.consumer  # ours, see agents/consumer.py
+        consumer.freed(tp)
 
 
 def create_app(settings: WorkerSettings) -> PreviewApp:
@@ -151,7 +165,7 @@ def create_app(settings: WorkerSettings) -> PreviewApp:
         broker_rebalance_timeout=settings.worker_drain_seconds + REBALANCE_MARGIN_SECONDS,
         broker_commit_interval=settings.worker_commit_interval_seconds,
         broker_max_poll_interval=MAX_POLL_SECONDS,
-        broker_max_poll_records=32,
+        broker_max_poll_records=POLL_RECORDS,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_member_id or None,
         consumer_max_fetch_size=FETCH_BYTES,

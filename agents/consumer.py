@@ -4,8 +4,9 @@ tests/losses reproduces each loss on the stock classes and shows that these do n
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -16,11 +17,14 @@ from faust.types import TP
 from agents.coordinator import know_topics, renew
 from agents.lease import Lease
 from agents.offsets import Offsets
+from agents.room import Rooms
 
 FAUST_LOGGER = logging.getLogger("faust")
 """For the services that extend Faust's: what they tell is of Faust's inner life."""
 FETCH_WAIT_SECONDS = 0.25
 """How long one fetch waits for records; a seek has to wait for the fetch before it."""
+FETCHED_BYTES = 1024 * 1024
+"""Of one answer of a broker, all partitions together; Kafka sends a record that is larger all the same."""
 
 
 class Drainable(Protocol):
@@ -34,6 +38,12 @@ class Drainable(Protocol):
 
     def resume_lanes(self) -> None:
         """Let the lanes take records again."""
+
+    def rooms(self, active: Collection[TP]) -> Rooms:
+        """Return how many records of these partitions may be brought."""
+
+    def take(self, tp: TP, offset: int) -> None:
+        """Note that a record is on its way to its lane, if it has one."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -54,7 +64,38 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust has 1,500 without a setting, and Kafka answers one connection's requests in order: after a rebalance
         # ListOffsets and the first fetch of newly resumed partitions would wait behind the fetch that is under way.
         consumer._fetch_max_wait_ms = int(FETCH_WAIT_SECONDS * 1000)  # noqa: SLF001 - read when it starts
+        consumer._fetch_max_bytes = FETCHED_BYTES  # noqa: SLF001 - likewise; aiokafka has 50 MiB
         return consumer
+
+    def wake(self) -> None:
+        """Let a poll that waits for records return without any; may be called from any thread."""
+        with contextlib.suppress(RuntimeError):  # the thread has ended
+            self.thread_loop.call_soon_threadsafe(self._end_wait)
+
+    def _end_wait(self) -> None:
+        fetcher: Any = self._ensure_consumer()._fetcher  # noqa: SLF001
+        for waiter in fetcher._fetch_waiters:  # noqa: SLF001
+            fetcher._notify(waiter)  # noqa: SLF001
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,  # noqa: ARG002 - there is room for so many, or not
+    ) -> dict[Any, list[Any]]:
+        """Return what aiokafka has of each partition, as far as there is room for it; wait when it has nothing."""
+        rooms: Rooms = active_partitions
+        fetched = consumer._fetcher._records  # noqa: SLF001
+        if not any(tp in rooms for tp in fetched):
+            await _next_answer(consumer._fetcher, timeout)  # noqa: SLF001
+        brought: dict[Any, list[Any]] = {}
+        for tp in [tp for tp in fetched if tp in rooms]:
+            if tp in rooms:  # still: lanes have a bound for all their partitions
+                records = await super()._fetch_records(consumer, {tp}, timeout=0, max_records=rooms.of(tp))
+                brought |= records
+                rooms.fill(tp, len(records.get(tp, ())))
+        return brought
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -73,17 +114,30 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return True
 
 
+async def _next_answer(fetcher: Any, timeout: float | None) -> None:  # noqa: ASYNC109 - as aiokafka's fetched_records
+    waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
+    await asyncio.wait([waiter], timeout=timeout)
+    if waiter.done():
+        waiter.result()  # raises what the group's coordinator has to say
+    else:
+        waiter.cancel()
+
+
 class Consumer(driver.Consumer):
     """A consumer whose commits, seeks and rebalances lose nothing."""
 
     logger = FAUST_LOGGER
     app: Any  # an app that is also Drainable; Faust's own type is AppT
 
+    _thread: Any  # a ConsumerThread, which tests replace
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._positions_lock = asyncio.Lock()
         self._positions_epoch = 0
         self._fetched_epoch = 0
+        self._polling: Rooms | None = None
+        self._freed = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -134,6 +188,7 @@ class Consumer(driver.Consumer):
                 # Faust drops what lies before it. aiokafka goes back by itself where a topic was cut or made anew, and
                 # those are new records.
                 self._read_offset[tp] = None
+                self.app.take(tp, record.offset)
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._to_message(tp, record)
 
@@ -141,7 +196,22 @@ class Consumer(driver.Consumer):
         async with self._positions_lock:
             # Noted here: until the records arrive above, a seek that waited for this fetch may have moved on.
             self._fetched_epoch = self._positions_epoch
-            return await super()._getmany(active_partitions, timeout)
+            self._polling = rooms = self.app.rooms(active_partitions or ())
+            self._freed.clear()
+            try:
+                if rooms:
+                    return await super()._getmany(rooms, timeout)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._freed.wait(), timeout)
+            finally:
+                self._polling = None
+            return {}
+
+    def freed(self, tp: TP) -> None:
+        """Poll anew, with a partition for whose records there was no room until now."""
+        if self._polling is not None and tp not in self._polling and not self._freed.is_set():
+            self._freed.set()
+            self._thread.wake()
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek changelogs; rows that were fetched before it would hide the ones that it brings back."""

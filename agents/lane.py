@@ -4,7 +4,8 @@ A Faust agent hands each record to its lane and goes on at once, so one slow rec
 drain loop nor a rebalance. The lane
 
 - runs at most `concurrency` jobs, and jobs of one key one after another, so that two copies of an event never race;
-- counts pressure by partition: a slow head stops fetching from its own partition alone;
+- says how many records may be fetched: at most `high` are here at a time, whatever the backlog, and each partition
+  has a fair share of them, so that a slow head or a key of 500 records stops its own partition alone;
 - on a rebalance and at the end starts nothing more, drops what has not started (it is delivered again) and waits
   for what runs;
 - waits, without spending an attempt, while a job says `Held`.
@@ -14,7 +15,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +23,7 @@ from typing import Protocol
 from faust.types import TP
 
 from agents.offsets import Offsets
+from agents.room import Room
 from stream.failures import Held
 
 
@@ -47,13 +49,10 @@ Job = Callable[[Record], Awaitable[None]]
 
 
 class Flow(Protocol):
-    """The consumer, as far as a lane steers it."""
+    """Whoever brings the records, as far as a lane steers it."""
 
-    def pause(self, tp: TP) -> None:
-        """Stop fetching from the partition; records already fetched are still delivered."""
-
-    def resume(self, tp: TP) -> None:
-        """Fetch from the partition again."""
+    def freed(self, tp: TP) -> None:
+        """Learn that there is room for records of a partition again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +60,14 @@ class LaneLimits:
     """How much a lane takes on."""
 
     concurrency: int
-    high: int = 64
-    """Unfinished records of one partition at which fetching from it stops."""
-    low: int = 16
-    """Unfinished records of one partition at which fetching from it goes on."""
+    high: int = 32
+    """Records of all partitions that are taken and not finished, waiting ones included; at least `concurrency`."""
+    window: int = 128
+    """Records of one partition that may be taken from its oldest unfinished one on: what a crash delivers again."""
+
+    def share(self, partitions: int) -> int:
+        """Return how many records each of so many partitions may have here."""
+        return max(1, max(self.high, self.concurrency) // max(1, partitions))
 
 
 class Lane:
@@ -90,7 +93,7 @@ class Lane:
         self._arrivals = itertools.count()
         self._waiting: dict[bytes, deque[tuple[int, Record]]] = {}  # of a key that has a job, behind it
         self._running: dict[asyncio.Task[None], Record] = {}
-        self._paused: set[TP] = set()
+        self._share = limits.share(1)
         self._draining = False
         self._hold: asyncio.TimerHandle | None = None
         self.held_by: Held | None = None
@@ -107,14 +110,22 @@ class Lane:
         """Return how many records are running or queued."""
         return len(self._running) + len(self._ready) + sum(map(len, self._waiting.values()))
 
+    def room(self, owned: Sequence[TP]) -> Room:
+        """Return how much may be fetched now, given all partitions of the lane's topic that this process owns."""
+        self._share = self._limits.share(len(owned))
+        left = max(self._limits.high, self._limits.concurrency) - sum(map(self._offsets.unfinished, owned))
+        return Room(left, {tp: room for tp in owned if (room := self._room_of(tp))})
+
+    def take(self, tp: TP, offset: int) -> None:
+        """Note that a record is on its way to `feed`: from here on it counts, and is not committed before its end."""
+        self._offsets.take(tp, offset)
+
     def feed(self, record: Record) -> None:
-        """Take a record; while draining it is dropped instead, to be delivered again."""
+        """Run a record that was taken; while draining it is dropped instead, to be delivered again."""
         if self._draining:
             return
-        self._offsets.take(record.tp, record.offset)
         self._enqueue((next(self._arrivals), record))
         self._start_jobs()
-        self._relieve(record.tp)
 
     async def drain(self, deadline_seconds: float) -> None:
         """Start nothing more, drop what has not started, wait for what runs; at the deadline cancel it."""
@@ -130,8 +141,7 @@ class Lane:
             await asyncio.gather(*late, return_exceptions=True)
 
     def resume(self) -> None:
-        """Take records again, after a drain; the consumer's own pauses are gone by then."""
-        self._paused.clear()
+        """Take records again, after a drain."""
         self._draining = False
 
     def _enqueue(self, arrival: tuple[int, Record]) -> None:
@@ -175,8 +185,9 @@ class Lane:
     def _ended(self, task: asyncio.Task[None]) -> None:
         record = self._running.pop(task)
         if not self._draining:
-            self._relieve(record.tp)
             self._start_jobs()
+            if self._room_of(record.tp):
+                self._flow.freed(record.tp)
 
     def _hold_for(self, held: Held, arrival: tuple[int, Record]) -> None:
         if self._draining:
@@ -199,11 +210,9 @@ class Lane:
         self._release()
         self._start_jobs()
 
-    def _relieve(self, tp: TP) -> None:
-        unfinished = self._offsets.unfinished(tp)
-        if unfinished >= self._limits.high and tp not in self._paused:
-            self._paused.add(tp)
-            self._flow.pause(tp)
-        elif unfinished <= self._limits.low and tp in self._paused:
-            self._paused.discard(tp)
-            self._flow.resume(tp)
+    def _room_of(self, tp: TP) -> int:
+        """Return a partition's room: none before a quarter of its share is free, or each record would cost a poll."""
+        room = self._share - self._offsets.unfinished(tp)
+        if room < max(1, self._share // 4):
+            return 0
+        return max(0, min(room, self._limits.window - self._offsets.window(tp)))

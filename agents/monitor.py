@@ -107,6 +107,8 @@ class Monitor:
         for topic, lane in self._lanes.items():
             self._metrics.lane_in_flight.labels(topic).set(lane.running)
             self._metrics.lane_open.labels(topic).set(lane.open)
+            self._metrics.lane_window.labels(topic).set(self._app.offsets.widest_window(topic))
+            self._metrics.lane_oldest.labels(topic).set(self._app.offsets.oldest_seconds(topic))
             self._metrics.lane_held.labels(topic).set(lane.held_by is not None)
             if lane.trouble is not None and lane.trouble.reason in FOR_THE_OPERATOR:
                 self._health.not_ready(f"lane {topic}", str(lane.trouble))

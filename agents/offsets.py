@@ -5,36 +5,48 @@ taken when all are finished. It never jumps over an unfinished record, whatever 
 knowledge of gaps: offsets that compaction or transactions removed are never taken.
 """
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
 
 from faust.types import TP
 
 
+class _Taken(NamedTuple):
+    number: int
+    """How many records of the partition were taken before this one."""
+    at: float
+
+
 class _Partition:
-    __slots__ = ("next_offset", "unfinished")
+    __slots__ = ("next_offset", "taken", "unfinished")
 
     def __init__(self) -> None:
-        self.unfinished: OrderedDict[int, None] = OrderedDict()  # in the order taken, hence ascending
+        self.unfinished: OrderedDict[int, _Taken] = OrderedDict()  # in the order taken, hence ascending
         self.next_offset = 0
+        self.taken = 0
 
 
 class Offsets:
     """What was taken and what is finished, for each partition of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._partitions: dict[TP, _Partition] = {}
+        self._clock = clock
 
     def take(self, tp: TP, offset: int) -> None:
-        """Note that a record was handed to a lane.
+        """Note that a record is on its way to a lane.
 
         Offsets of a partition ascend. One that does not tells that the consumer went back: what was taken from there on
         comes again, and counts only then.
         """
         partition = self._partitions.setdefault(tp, _Partition())
         if offset < partition.next_offset:
-            kept = [before for before in partition.unfinished if before < offset]
-            partition.unfinished = OrderedDict.fromkeys(kept)
-        partition.unfinished[offset] = None
+            kept = {before: taken for before, taken in partition.unfinished.items() if before < offset}
+            partition.unfinished = OrderedDict(kept)
+        partition.unfinished[offset] = _Taken(partition.taken, self._clock())
+        partition.taken += 1
         partition.next_offset = offset + 1
 
     def finish(self, tp: TP, offset: int) -> None:
@@ -55,6 +67,20 @@ class Offsets:
         partition = self._partitions.get(tp)
         return len(partition.unfinished) if partition else 0
 
+    def window(self, tp: TP) -> int:
+        """Return how many records a crash would deliver again: those taken from the oldest unfinished one on."""
+        head = self._head(tp)
+        return self._partitions[tp].taken - head.number if head else 0
+
+    def widest_window(self, topic: str) -> int:
+        """Return the largest window of a topic's partitions."""
+        return max((self.window(tp) for tp in self._partitions if tp.topic == topic), default=0)
+
+    def oldest_seconds(self, topic: str) -> float:
+        """Return for how long the oldest unfinished record of a topic has been here."""
+        heads = [head for tp in self._partitions if tp.topic == topic and (head := self._head(tp))]
+        return self._clock() - min(head.at for head in heads) if heads else 0.0
+
     def partitions(self) -> list[TP]:
         """Return every partition from which something was taken."""
         return list(self._partitions)
@@ -62,3 +88,7 @@ class Offsets:
     def clear(self) -> None:
         """Forget everything: the consumer was moved back to the committed offsets."""
         self._partitions.clear()
+
+    def _head(self, tp: TP) -> _Taken | None:
+        partition = self._partitions.get(tp)
+        return next(iter(partition.unfinished.values()), None) if partition else None

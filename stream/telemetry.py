@@ -74,6 +74,12 @@ class Metrics:
     def _declare_lanes(self) -> None:
         self.lane_in_flight = self._gauge("lane_in_flight", "Jobs that run, by lane", "lane")
         self.lane_open = self._gauge("lane_open", "Records taken and not acknowledged yet, by lane", "lane")
+        self.lane_window = self._gauge(
+            "lane_window_records", "Most records of one partition that a crash would deliver again, by lane", "lane"
+        )
+        self.lane_oldest = self._gauge(
+            "lane_oldest_seconds", "Time that the oldest unfinished record has been taken for, by lane", "lane"
+        )
         self.lane_held = self._gauge("lane_held", "1 while no job of the lane may start, else 0, by lane", "lane")
         self.holds = self._counter("holds", "Times that a lane was told to wait, by reason", "reason")
         self.consumer_lag = self._gauge(

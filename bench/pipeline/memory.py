@@ -26,7 +26,6 @@ class MemoryTopics:
         self._partitions = partitions
         self._offsets: defaultdict[TP, int] = defaultdict(int)
         self._held_back: defaultdict[TP, deque[Record]] = defaultdict(deque)
-        self._paused: set[TP] = set()
         self._changed = asyncio.Event()
         self._lost: LostError | None = None
 
@@ -56,13 +55,8 @@ class MemoryTopics:
         del key, value
         return self._next_offset(TP(topic, partition))
 
-    def pause(self, tp: TP) -> None:
-        """Hold back what comes for a partition."""
-        self._paused.add(tp)
-
-    def resume(self, tp: TP) -> None:
+    def freed(self, tp: TP) -> None:
         """Deliver what was held back."""
-        self._paused.discard(tp)
         self._deliver(tp)
 
     async def until_linked(self, count: int) -> None:
@@ -92,8 +86,11 @@ class MemoryTopics:
         self._changed.set()
 
     def _deliver(self, tp: TP) -> None:
-        while self._held_back[tp] and tp not in self._paused:
-            self.lanes[tp.topic].feed(self._held_back[tp].popleft())
+        lane, owned = self.lanes[tp.topic], [TP(tp.topic, number) for number in range(self._partitions)]
+        while self._held_back[tp] and lane.room(owned).of(tp):
+            record = self._held_back[tp].popleft()
+            lane.take(tp, record.offset)
+            lane.feed(record)
 
     def _next_offset(self, tp: TP) -> int:
         self._offsets[tp] += 1

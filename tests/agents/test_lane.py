@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,13 +26,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @dataclass
 class Flow:
-    paused: set[TP] = field(default_factory=set)
+    told: list[TP] = field(default_factory=list)
 
-    def pause(self, tp: TP) -> None:
-        self.paused.add(tp)
-
-    def resume(self, tp: TP) -> None:
-        self.paused.discard(tp)
+    def freed(self, tp: TP) -> None:
+        self.told.append(tp)
 
 
 class Jobs:
@@ -60,13 +58,21 @@ class Jobs:
 @dataclass
 class Bench:
     job: Callable[[Record], Awaitable[None]]
-    limits: LaneLimits = field(default_factory=lambda: LaneLimits(concurrency=2, high=4, low=1))
+    limits: LaneLimits = field(default_factory=lambda: LaneLimits(concurrency=2, high=4))
     offsets: Offsets = field(default_factory=Offsets)
     flow: Flow = field(default_factory=Flow)
     crashes: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lane = Lane(self.job, limits=self.limits, offsets=self.offsets, flow=self.flow, crash=self._crash)
+
+    def feed(self, record: Record) -> None:
+        self.lane.take(record.tp, record.offset)
+        self.lane.feed(record)
+
+    def room(self, *owned: TP) -> list[int]:
+        room = self.lane.room(owned)
+        return [room.of(tp) for tp in owned]
 
     async def _crash(self, error: BaseException) -> None:
         self.crashes.append(error)
@@ -76,7 +82,7 @@ async def test_no_more_jobs_run_than_the_limit() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
     for offset in range(3):
-        bench.lane.feed(record(offset))
+        bench.feed(record(offset))
     await until(lambda: len(jobs.started) == 2)
     jobs.end(1)
     await until(lambda: len(jobs.started) == 3)
@@ -86,8 +92,8 @@ async def test_no_more_jobs_run_than_the_limit() -> None:
 async def test_the_commit_position_waits_for_the_slow_head() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
-    bench.lane.feed(record(0))
-    bench.lane.feed(record(1))
+    bench.feed(record(0))
+    bench.feed(record(1))
     await until(lambda: len(jobs.started) == 2)
     jobs.end(1)
     await until(lambda: bench.lane.running == 1)
@@ -100,9 +106,9 @@ async def test_the_commit_position_waits_for_the_slow_head() -> None:
 async def test_jobs_of_one_key_run_one_after_another_and_others_pass_by() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
-    bench.lane.feed(record(0, key=b"a"))
-    bench.lane.feed(record(1, key=b"a"))
-    bench.lane.feed(record(2, key=b"b"))
+    bench.feed(record(0, key=b"a"))
+    bench.feed(record(1, key=b"a"))
+    bench.feed(record(2, key=b"b"))
     await until(lambda: len(jobs.started) == 2)
     assert jobs.offsets() == [0, 2]
     jobs.end(0)
@@ -114,43 +120,99 @@ async def test_a_record_that_waited_for_its_key_goes_before_younger_ones() -> No
     jobs = Jobs()
     bench = Bench(jobs, limits=LaneLimits(concurrency=1))
     for offset, key in enumerate((b"a", b"a", b"b", b"c")):
-        bench.lane.feed(record(offset, key=key))
+        bench.feed(record(offset, key=key))
     for count in range(1, 5):
         await until(lambda: len(jobs.started) == count)  # noqa: B023 - awaited at once
         jobs.end(jobs.offsets()[-1])
     assert jobs.offsets() == [0, 1, 2, 3]
 
 
-async def test_pressure_of_one_partition_does_not_pause_another() -> None:
-    jobs = Jobs()
-    bench = Bench(jobs)
-    for offset in range(4):
-        bench.lane.feed(record(offset))
-    bench.lane.feed(record(0, partition=1))
-    assert bench.flow.paused == {P0}
+async def test_the_partitions_of_a_lane_share_its_room() -> None:
+    bench = Bench(Jobs(), limits=LaneLimits(concurrency=2, high=9))
+    assert bench.room(P0) == [9]
+    assert bench.room(P0, P1) == [4, 4]
 
 
-async def test_a_paused_partition_is_fetched_from_again_below_the_low_mark() -> None:
-    jobs = Jobs()
-    bench = Bench(jobs)
+async def test_pressure_of_one_partition_leaves_the_room_of_another() -> None:
+    bench = Bench(Jobs(), limits=LaneLimits(concurrency=2, high=8))
     for offset in range(4):
-        bench.lane.feed(record(offset))
-    for offset in range(3):
+        bench.feed(record(offset))
+    assert bench.room(P0, P1) == [0, 4]
+
+
+async def test_a_key_of_five_hundred_records_leaves_the_room_of_other_partitions() -> None:
+    jobs = Jobs()
+    bench = Bench(jobs, limits=LaneLimits(concurrency=2, high=8))
+    hot, taken = itertools.count(), 0
+    while room := bench.room(P0, P1)[0]:
+        for offset in itertools.islice(hot, min(room, 500 - taken)):
+            bench.feed(record(offset, key=b"hot"))
+            taken += 1
+    assert taken == 4
+    bench.feed(record(0, partition=1, key=b"other"))
+    await until(lambda: len(jobs.started) == 2)
+    assert {(started.partition, started.offset) for started in jobs.started} == {(0, 0), (1, 0)}
+
+
+async def test_more_partitions_than_room_take_what_there_is_and_no_more() -> None:
+    bench = Bench(Jobs(), limits=LaneLimits(concurrency=1, high=2))
+    owned = [TP("attachments", number) for number in range(5)]
+    room = bench.lane.room(owned)
+    assert [room.of(tp) for tp in owned] == [1] * 5
+    for tp in owned[3:]:
+        room.fill(tp, 1)
+        bench.feed(record(0, partition=tp.partition))
+    assert [room.of(tp) for tp in owned] == [0] * 5
+    assert bench.room(*owned) == [0] * 5
+
+
+async def test_a_lane_that_runs_many_jobs_has_room_for_all_of_them() -> None:
+    bench = Bench(Jobs(), limits=LaneLimits(concurrency=64))
+    assert bench.room(P0) == [64]
+
+
+async def test_a_partition_is_refilled_once_a_quarter_of_its_share_is_free() -> None:
+    jobs = Jobs()
+    bench = Bench(jobs, limits=LaneLimits(concurrency=8, high=8))
+    assert bench.room(P0) == [8]
+    for offset in range(8):
+        bench.feed(record(offset))
+    await until(lambda: len(jobs.started) == 8)
+    jobs.end(3)
+    await until(lambda: bench.lane.running == 7)
+    assert bench.room(P0) == [0]
+    assert not bench.flow.told
+    jobs.end(5)
+    await until(lambda: bench.flow.told == [P0])
+    assert bench.room(P0) == [2]
+
+
+async def test_others_finish_only_so_far_ahead_of_a_stuck_head() -> None:
+    jobs = Jobs()
+    bench = Bench(jobs, limits=LaneLimits(concurrency=2, high=4, window=6))
+    bench.feed(record(0))
+    for offset in range(1, 6):
+        assert bench.room(P0, P1) != [0, 2]
+        bench.feed(record(offset))
         await until(lambda: offset in jobs.offsets())  # noqa: B023 - awaited at once
         jobs.end(offset)
-    await until(lambda: bench.offsets.unfinished(P0) == 1)
-    await until(lambda: not bench.flow.paused)
+        await until(lambda: bench.lane.running == 1)
+    assert bench.offsets.window(P0) == 6
+    assert bench.room(P0, P1) == [0, 2]
+    jobs.end(0)
+    await until(lambda: bench.lane.running == 0)
+    assert bench.room(P0, P1) == [2, 2]
 
 
 async def test_draining_waits_for_what_runs_and_drops_what_has_not_started() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
     for offset in range(3):
-        bench.lane.feed(record(offset))
+        bench.feed(record(offset))
     await until(lambda: len(jobs.started) == 2)
     drain = asyncio.create_task(bench.lane.drain(5))
     await asyncio.sleep(0)
-    bench.lane.feed(record(3))
+    bench.feed(record(3))
     jobs.end(0)
     jobs.end(1)
     await drain
@@ -164,14 +226,14 @@ async def test_after_a_drain_the_lane_takes_records_again() -> None:
     bench = Bench(jobs)
     await bench.lane.drain(5)
     bench.lane.resume()
-    bench.lane.feed(record(7))
+    bench.feed(record(7))
     await until(lambda: jobs.offsets() == [7])
 
 
 async def test_a_job_that_outlives_the_drain_is_cancelled_and_not_committed() -> None:
     jobs = Jobs()
     bench = Bench(jobs)
-    bench.lane.feed(record(0))
+    bench.feed(record(0))
     await until(lambda: len(jobs.started) == 1)
     await bench.lane.drain(0)
     assert bench.lane.running == 0
@@ -187,8 +249,8 @@ async def test_a_held_record_is_tried_again_after_the_hold_and_nothing_starts_be
             raise Held(Reason.RATE_LIMITED, "slow down", 0.01)
 
     bench = Bench(job, limits=LaneLimits(concurrency=1))
-    bench.lane.feed(record(0))
-    bench.lane.feed(record(1))
+    bench.feed(record(0))
+    bench.feed(record(1))
     await until(lambda: bench.lane.held_by is not None)
     assert attempts == [0]
     await until(lambda: len(attempts) == 3)
@@ -203,8 +265,8 @@ async def test_of_several_holds_the_longest_counts() -> None:
         raise Held(Reason.RATE_LIMITED, "slow down", holds[record.offset])
 
     bench = Bench(job)
-    bench.lane.feed(record(0))
-    bench.lane.feed(record(1))
+    bench.feed(record(0))
+    bench.feed(record(1))
     await until(lambda: bench.lane.running == 0)
     held = bench.lane.held_by
     assert held is not None
@@ -215,8 +277,8 @@ async def test_of_several_holds_the_longest_counts() -> None:
 async def test_what_escapes_a_job_crashes_the_process_and_starts_nothing_more() -> None:
     jobs = Jobs()
     bench = Bench(jobs, limits=LaneLimits(concurrency=1))
-    bench.lane.feed(record(0))
-    bench.lane.feed(record(1))
+    bench.feed(record(0))
+    bench.feed(record(1))
     await until(lambda: len(jobs.started) == 1)
     bug = RuntimeError("bug")
     jobs.end(0, error=bug)
@@ -238,7 +300,7 @@ async def test_a_job_inherits_no_context_of_the_job_that_made_room_for_it() -> N
     bench = Bench(job, limits=LaneLimits(concurrency=1))
     token = current.set("the agent's event")
     for offset in range(3):
-        bench.lane.feed(record(offset))
+        bench.feed(record(offset))
     current.reset(token)
     await until(lambda: len(seen) == 3)
     assert seen == ["clean"] * 3
@@ -260,7 +322,7 @@ async def test_copies_of_an_event_never_run_side_by_side(copies: int) -> None:
 
     bench = Bench(job, limits=LaneLimits(concurrency=8))
     for offset in range(copies):
-        bench.lane.feed(record(offset, key=b"conversation"))
+        bench.feed(record(offset, key=b"conversation"))
     await until(lambda: len(done) == copies)
     assert most == 1
     assert done == list(range(copies))

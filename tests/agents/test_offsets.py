@@ -46,6 +46,35 @@ def test_a_record_taken_before_the_consumer_went_back_does_not_move_the_position
     assert offsets.position(P0) == 11
 
 
+def test_the_window_counts_records_and_not_the_gaps_between_their_offsets() -> None:
+    offsets = Offsets()
+    for offset in (10, 500, 1_000_000):
+        offsets.take(P0, offset)
+    offsets.finish(P0, 500)
+    assert offsets.window(P0) == 3
+    offsets.finish(P0, 10)
+    assert offsets.window(P0) == 1
+    offsets.finish(P0, 1_000_000)
+    assert offsets.window(P0) == 0
+
+
+def test_the_oldest_unfinished_record_of_a_topic_tells_its_age() -> None:
+    now = 100.0
+    offsets = Offsets(lambda: now)
+    assert offsets.oldest_seconds("attachments") == 0.0
+    offsets.take(P0, 10)
+    offsets.take(TP("previews", 0), 10)
+    now = 103.0
+    offsets.take(P0, 11)
+    offsets.take(TP("attachments", 1), 11)
+    now = 104.0
+    assert offsets.oldest_seconds("attachments") == 4.0
+    offsets.finish(P0, 10)
+    assert offsets.oldest_seconds("attachments") == 1.0
+    assert offsets.widest_window("attachments") == 1
+    assert offsets.widest_window("results") == 0
+
+
 @given(st.data())
 def test_whatever_the_order_of_ends_the_position_never_passes_an_unfinished_record(data: st.DataObject) -> None:
     taken = sorted(data.draw(st.sets(st.integers(0, 1000), min_size=1, max_size=50)))

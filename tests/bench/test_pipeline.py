@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from faust.types import TP
 
 from agents.lane import Lane, LaneLimits, Record
 from agents.offsets import Offsets
@@ -79,7 +78,7 @@ async def test_records_are_held_back_while_a_lane_asks_for_it_and_come_in_order(
         if len(seen) == 5:
             memory.lose("enough")
 
-    lane = Lane(job, limits=LaneLimits(1, high=2, low=0), offsets=Offsets(), flow=memory, crash=memory.crash)
+    lane = Lane(job, limits=LaneLimits(1, high=2), offsets=Offsets(), flow=memory, crash=memory.crash)
     memory.lanes = {TOPICS.attachments: lane}
     for _ in range(5):
         await memory.send(TOPICS.attachments, key=b"key", value=b"")
@@ -102,7 +101,6 @@ async def test_a_changelog_gives_each_partition_offsets_of_its_own() -> None:
     memory = MemoryTopics(TOPICS, 4)
     offsets = [await memory.append("log", key=b"k", value=None, partition=at) for at in (0, 0, 1)]
     assert offsets == [0, 1, 0]
-    memory.resume(TP("log", 0))
 
 
 def test_the_files_of_a_conversation_do_not_follow_each_other() -> None:

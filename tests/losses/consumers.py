@@ -119,6 +119,8 @@ class Subject:
 
     async def _deliver(self, message: Any) -> None:
         self.delivered.append(message.offset)
+        if self.kind is Kind.OURS:  # else there is no room for the next ones
+            self.app.offsets.finish(PARTITION, message.offset)
         if message.offset == self.thread.end - 1:
             self.delivered_last.set()
 
