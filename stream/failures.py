@@ -30,6 +30,8 @@ class Reason(StrEnum):
     # Retryable by the sender of a webhook, who is answered 503
     KAFKA_UNAVAILABLE = "kafka_unavailable"
     KAFKA_QUEUE_FULL = "kafka_queue_full"
+    KAFKA_REFUSED = "kafka_refused"
+    SPOOL_FULL = "spool_full"
     SHUTTING_DOWN = "shutting_down"
     # Rejected: the file or its source
     UNSUPPORTED = "unsupported"

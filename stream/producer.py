@@ -15,9 +15,11 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
+from stream.arrival import Arrival
 from stream.failures import Reason, Retryable
 from stream.kafka import Config, producer_config
-from stream.messages import Attachment, encode
+from stream.messages import Attachment
+from stream.records import OutgoingRecord, record_of
 from stream.settings import BridgeSettings
 from stream.telemetry import Metrics
 
@@ -26,13 +28,17 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS: Final = 5.0  # Genesys tries again 5 s after a 5xx
 POLL_SECONDS: Final = 0.1
 QUEUE_KIBIBYTES: Final = 262_144
+# What Kafka will not take tomorrow either.
+REFUSED: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
 RECONNECT_MS: Final = 1_000  # librdkafka's own 10 s would refuse webhooks long after Kafka is back
 
 
 class KafkaProducer(Protocol):
     """The part of confluent_kafka.Producer that is used."""
 
-    def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: bytes, *, headers: Any, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
         """Queue a record; raises BufferError when the queue is full."""
 
     def poll(self, timeout: float) -> int:
@@ -41,8 +47,8 @@ class KafkaProducer(Protocol):
     def flush(self, timeout: float) -> int:
         """Wait until the queue is empty; return what is left."""
 
-    def purge(self) -> None:
-        """Give up what is queued and in flight; each is reported as an error."""
+    def purge(self, in_queue: bool = ..., in_flight: bool = ...) -> None:  # noqa: FBT001 - as it is there
+        """Give up what is queued, in flight, or both; each is reported as an error."""
 
     def close(self) -> object:
         """End librdkafka's threads."""
@@ -52,9 +58,10 @@ class KafkaProducer(Protocol):
 class _Batch:
     """The records of one request: all acknowledged, or not."""
 
-    event_ids: list[str]
+    records: Sequence[OutgoingRecord]
     unreported: int
-    settled: asyncio.Future[KafkaError | None]
+    deadline: float
+    settled: asyncio.Future[None]
     error: KafkaError | None = None
 
 
@@ -100,7 +107,9 @@ class AttachmentProducer:
         self._clock = clock
         self._on_fatal = on_fatal
         self._fatal = False
-        self._open: set[_Batch] = set()
+        self._open: dict[_Batch, None] = {}  # oldest first
+        self._waiting: deque[_Batch] = deque()  # the same, as far as a request may still wait for it
+        self._expiry: asyncio.TimerHandle | None = None
         self._unreported = 0
         self._reports: deque[tuple[_Batch, KafkaError | None]] = deque()
         self._wake_scheduled = False
@@ -117,23 +126,32 @@ class AttachmentProducer:
     @property
     def unsent(self) -> list[str]:
         """Event ids of records that Kafka has neither taken nor refused."""
-        return [event_id for batch in self._open for event_id in batch.event_ids]
+        return [record.event_id for batch in self._open for record in batch.records]
 
-    async def send(self, attachments: Sequence[Attachment]) -> None:
+    def can_wait(self) -> bool:
+        """Whether events can be accepted although Kafka is away."""
+        return False
+
+    async def send(self, attachments: Sequence[Attachment], arrival: Arrival) -> None:
         """Return when Kafka has acknowledged all of the attachments.
 
         Raises:
             Retryable: Not all were acknowledged; some may have been, or may be later.
         """
-        if self._unreported + len(attachments) > self._queue_records:
+        await self.deliver([record_of(attachment, arrival) for attachment in attachments])
+
+    async def deliver(self, records: Sequence[OutgoingRecord]) -> None:
+        """Do as `send` with what are records already."""
+        if self._unreported + len(records) > self._queue_records:
             raise self._full()
         started_at = self._clock()
-        batch = self._produce(attachments)
-        error = await self._report_of(batch)
-        if error is not None:
-            raise _undelivered(str(error))
-        self._metrics.bridge_records.inc(len(attachments))
+        await self._produce(records, started_at).settled
+        self._metrics.bridge_records.inc(len(records))
         self._metrics.bridge_produce_seconds.observe(self._clock() - started_at)
+
+    def give_up_queued(self) -> None:
+        """Purge what has not been sent to a broker yet, so that its requests are answered."""
+        self._producer.purge(in_queue=True, in_flight=False)
 
     def give_up(self) -> list[str]:
         """Purge what is not acknowledged, so that its requests are answered; return the event ids."""
@@ -151,35 +169,44 @@ class AttachmentProducer:
         await asyncio.to_thread(self._producer.close)
         return unsent
 
-    def _produce(self, attachments: Sequence[Attachment]) -> _Batch:
-        event_ids = [attachment.event_id for attachment in attachments]
-        batch = _Batch(event_ids, len(attachments), asyncio.get_running_loop().create_future())
-        self._open.add(batch)
-        self._unreported += len(attachments)
-        for done, attachment in enumerate(attachments):
+    def _produce(self, records: Sequence[OutgoingRecord], now: float) -> _Batch:
+        settled = asyncio.get_running_loop().create_future()
+        batch = _Batch(records, len(records), now + self._ack_timeout_seconds, settled)
+        self._open[batch] = None
+        self._unreported += len(records)
+        for done, record in enumerate(records):
             try:
-                self._enqueue(attachment, batch)
+                self._enqueue(record, batch)
             except Retryable:
-                self._forget(batch, len(attachments) - done)
+                settled.cancel()
+                self._forget(batch, len(records) - done)
                 raise
+        self._waiting.append(batch)
+        if self._expiry is None:
+            self._expire()
         return batch
 
-    def _enqueue(self, attachment: Attachment, batch: _Batch) -> None:
-        key = attachment.conversation_id.encode()
+    def _enqueue(self, record: OutgoingRecord, batch: _Batch) -> None:
+        report = partial(self._reported, batch)
         try:
-            self._producer.produce(self._topic, encode(attachment), key, on_delivery=partial(self._reported, batch))
+            self._producer.produce(self._topic, record.value, record.key, headers=record.headers, on_delivery=report)
         except BufferError as error:
             raise self._full() from error
         except KafkaException as error:
             self._look_for_fatal(error.args[0])
-            raise _undelivered(str(error.args[0])) from error
+            raise _undelivered(error.args[0]) from error
 
-    async def _report_of(self, batch: _Batch) -> KafkaError | None:
-        try:
-            async with asyncio.timeout(self._ack_timeout_seconds):
-                return await batch.settled
-        except TimeoutError as error:
-            raise _undelivered("no acknowledgement in time") from error
+    def _expire(self) -> None:
+        """Answer the requests that have waited long enough; one timer for all costs less than one for each."""
+        now = self._clock()
+        while self._waiting and (self._waiting[0].settled.done() or self._waiting[0].deadline <= now):
+            batch = self._waiting.popleft()
+            if not batch.settled.done():
+                batch.settled.set_exception(_undelivered("no acknowledgement in time"))
+        self._expiry = None
+        if self._waiting:
+            delay = self._waiting[0].deadline - now
+            self._expiry = asyncio.get_running_loop().call_later(delay, self._expire)
 
     def _reported(self, batch: _Batch, error: KafkaError | None, _record: object) -> None:
         """Take a report on whatever thread polls; the loop is woken once for all that come meanwhile."""
@@ -196,15 +223,21 @@ class AttachmentProducer:
             self._forget(batch, 1)
             if error is not None:
                 self._look_for_fatal(error)
+        while self._waiting and self._waiting[0].settled.done():
+            self._waiting.popleft()
 
     def _forget(self, batch: _Batch, records: int) -> None:
         self._unreported -= records
         batch.unreported -= records
         if batch.unreported > 0:
             return
-        self._open.discard(batch)
-        if not batch.settled.done():
-            batch.settled.set_result(batch.error)
+        del self._open[batch]
+        if batch.settled.done():
+            return
+        if batch.error is None:
+            batch.settled.set_result(None)
+        else:
+            batch.settled.set_exception(_undelivered(batch.error))
 
     def _look_for_fatal(self, error: KafkaError) -> None:
         if self._fatal or not (error.fatal() or error.code() == KafkaError._FATAL):  # noqa: SLF001 - its public name
@@ -221,5 +254,7 @@ class AttachmentProducer:
         return Retryable(Reason.KAFKA_QUEUE_FULL, "Too many records wait for Kafka", RETRY_AFTER_SECONDS)
 
 
-def _undelivered(why: str) -> Retryable:
-    return Retryable(Reason.KAFKA_UNAVAILABLE, f"Kafka has not acknowledged: {why}", RETRY_AFTER_SECONDS)
+def _undelivered(why: KafkaError | str) -> Retryable:
+    refused = isinstance(why, KafkaError) and why.code() in REFUSED
+    reason = Reason.KAFKA_REFUSED if refused else Reason.KAFKA_UNAVAILABLE
+    return Retryable(reason, f"Kafka has not acknowledged: {why}", RETRY_AFTER_SECONDS)

@@ -122,9 +122,21 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
     ] = 10_000
     bridge_delivery_timeout_seconds: Annotated[
         PositiveSeconds,
-        Meta(description="How long a webhook waits for Kafka's acknowledgement before 503, seconds"),
-    ] = 8.0
+        Meta(description="How long a webhook waits for Kafka's acknowledgement before 503 or the spool, seconds"),
+    ] = 4.0
     bridge_linger_ms: Annotated[float, Meta(ge=0, le=1000, description="How long a batch waits to fill, ms")] = 2.0
+    bridge_spool_dir: Annotated[
+        str,
+        Meta(
+            description="Folder, on a disk that outlives the process, where events wait while Kafka is away; "
+            "of one bridge alone",
+            extra={"form": "a folder, or empty for no spool"},
+        ),
+    ] = ""
+    bridge_spool_max_bytes: Annotated[
+        Positive,
+        Meta(description="Events that the spool may hold, bytes; the disk needs a quarter and 16 MB more"),
+    ] = 1_073_741_824
     bridge_drain_seconds: Annotated[
         PositiveSeconds, Meta(description="How long SIGTERM waits for requests in flight, seconds")
     ] = 20.0

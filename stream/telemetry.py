@@ -45,6 +45,11 @@ class Metrics:
             "bridge_produce_seconds", "Time from produce to Kafka's acknowledgement", buckets=PRODUCE_BUCKETS
         )
         self.bridge_queue_records = self._gauge("bridge_queue_records", "Records that wait for Kafka")
+        self.bridge_spool_records = self._gauge("bridge_spool_records", "Records that the spool holds")
+        self.bridge_spool_bytes = self._gauge("bridge_spool_bytes", "Bytes of the records that the spool holds")
+        self.bridge_spool_oldest_seconds = self._gauge(
+            "bridge_spool_oldest_seconds", "How long the spool's oldest record has been held, 0 without one"
+        )
 
     def _declare_outcomes(self) -> None:
         self.outcomes = self._counter("outcomes", "Events ended, by outcome and verdict", "outcome", "verdict")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, Protocol
 
-import msgspec
-
 from stream import webhook
+from stream.arrival import Arrival, EventSource
 from stream.bridge import answers
 from stream.bridge.answers import CLOSE, Answer
 from stream.failures import Reason, Retryable
@@ -37,7 +36,7 @@ DRAINING_RETRY_AFTER_SECONDS: Final = 1.0  # by then another replica, or the nex
 class Sender(Protocol):
     """Where attachments go."""
 
-    async def send(self, attachments: Sequence[Attachment]) -> None:
+    async def send(self, attachments: Sequence[Attachment], arrival: Arrival) -> None:
         """Return when all are acknowledged, raise Retryable otherwise."""
 
 
@@ -143,11 +142,17 @@ class BridgeApp:
         if isinstance(found, Ignored):
             logger.debug("webhook.ignored", extra={"reason": found.reason})
             return answers.ignored(found)
-        return await self._queue(found)
+        arrival = Arrival(
+            source=EventSource.TUTORIAL,
+            request_id="",
+            received_at=self._clock(),
+            traceparent=headers.get(b"traceparent", b"").decode("latin-1"),
+            tracestate=headers.get(b"tracestate", b"").decode("latin-1"),
+        )
+        return await self._queue(found, arrival)
 
-    async def _queue(self, found: Sequence[Attachment]) -> Answer:
-        now = self._clock()
-        await self._sender.send([msgspec.structs.replace(attachment, received_at=now) for attachment in found])
+    async def _queue(self, found: Sequence[Attachment], arrival: Arrival) -> Answer:
+        await self._sender.send(found, arrival)
         event_ids = [attachment.event_id for attachment in found]
         logger.debug("webhook.queued", extra={"event_ids": event_ids, "conversation_id": found[0].conversation_id})
         return answers.queued(event_ids)

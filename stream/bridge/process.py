@@ -16,6 +16,7 @@ from stream.bridge.watch import KafkaWatch
 from stream.kafka import checked
 from stream.producer import AttachmentProducer, bridge_producer_config
 from stream.settings import BridgeSettings, WrongSettingError
+from stream.spooled_producer import SpooledProducer, spooled
 from stream.telemetry import Health, Metrics, configure_logging
 from stream.topics import Topics
 
@@ -75,7 +76,14 @@ async def run(settings: BridgeSettings) -> int:
 class Bridge:
     """The parts of a running bridge."""
 
-    def __init__(self, *, app: BridgeApp, server: HttpServer, producer: AttachmentProducer, watch: KafkaWatch) -> None:
+    def __init__(
+        self,
+        *,
+        app: BridgeApp,
+        server: HttpServer,
+        producer: AttachmentProducer | SpooledProducer,
+        watch: KafkaWatch,
+    ) -> None:
         self.server = server
         self._app = app
         self._producer = producer
@@ -93,7 +101,7 @@ class Bridge:
         config = bridge_producer_config(settings)
         client = checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
         topic = Topics.of(settings).attachments
-        producer = AttachmentProducer(
+        direct = AttachmentProducer(
             client,
             topic=topic,
             queue_records=settings.bridge_queue_records,
@@ -102,6 +110,7 @@ class Bridge:
             clock=time.monotonic,
             on_fatal=ending.failed,
         )
+        producer = spooled(direct, settings, metrics) if settings.bridge_spool_dir else direct
         app = BridgeApp(
             sender=producer,
             metrics=metrics,
@@ -111,7 +120,7 @@ class Bridge:
             secret=settings.webhook_secret,
             own_hosts=settings.webhook_own_hosts,
         )
-        watch = KafkaWatch(client, topic=topic, health=health, part=KAFKA)
+        watch = KafkaWatch(client, topic=topic, health=health, part=KAFKA, can_wait=producer.can_wait)
         return cls(app=app, server=_server(app, settings), producer=producer, watch=watch)
 
     async def start(self) -> None:

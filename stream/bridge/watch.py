@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaException
@@ -22,13 +23,25 @@ class MetadataClient(Protocol):
 
 
 class KafkaWatch:
-    """Asks Kafka for the topic's metadata again and again and turns readiness on and off; also the loop's heartbeat."""
+    """Asks Kafka for the topic's metadata again and again and turns readiness on and off; also the loop's heartbeat.
 
-    def __init__(self, client: MetadataClient, *, topic: str, health: Health, part: str) -> None:
+    Where events `can_wait` for Kafka elsewhere, the process is ready without it.
+    """
+
+    def __init__(
+        self,
+        client: MetadataClient,
+        *,
+        topic: str,
+        health: Health,
+        part: str,
+        can_wait: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._client = client
         self._topic = topic
         self._health = health
         self._part = part
+        self._can_wait = can_wait
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._told: bool | None = None
@@ -64,7 +77,7 @@ class KafkaWatch:
         return f"topic {self._topic}: {topic.error.str()}" if topic.error else ""
 
     def _tell(self, trouble: str) -> None:
-        if trouble:
+        if trouble and not self._can_wait():
             self._health.not_ready(self._part, trouble)
         else:
             self._health.ready(self._part)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stream.arrival import Arrival
 from stream.bridge.app import WEBHOOK_PATH, BridgeApp, Limits
 from stream.failures import Reason, Retryable
 from stream.messages import Attachment
@@ -27,11 +28,13 @@ class Topic:
     """Takes attachments, unless it is told to fail."""
 
     taken: list[Attachment] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
     failure: Exception | None = None
 
-    async def send(self, attachments: Sequence[Attachment]) -> None:
+    async def send(self, attachments: Sequence[Attachment], arrival: Arrival) -> None:
         if self.failure is not None:
             raise self.failure
+        self.arrivals.append(arrival)
         self.taken.extend(attachments)
 
 
@@ -116,7 +119,8 @@ async def test_an_attachment_is_answered_202_with_its_event_id_once_it_is_sent(c
     reply = await client.post()
     (taken,) = client.topic.taken
     assert (reply.status, reply.json) == (202, {"status": "queued", "eventId": taken.event_id})
-    assert (taken.attachment_url, taken.received_at) == (FILE["attachmentUrl"], NOW)
+    (arrival,) = client.topic.arrivals
+    assert (taken.attachment_url, arrival.received_at) == (FILE["attachmentUrl"], NOW)
 
 
 async def test_several_attachments_of_one_event_are_all_named(client: Client) -> None:

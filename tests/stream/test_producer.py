@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from stream.arrival import Arrival, EventSource
 from stream.failures import Reason, Retryable
 from stream.messages import Attachment, decode_attachment
 from stream.producer import AttachmentProducer, KafkaProducer, bridge_producer_config
@@ -17,6 +19,7 @@ from tests.harness.kafka import EmbeddedKafka
 from tests.harness.processes import free_port
 
 TOPIC = "attachments"
+ARRIVAL = Arrival(source=EventSource.TUTORIAL, request_id="request-1", received_at=1_700_000_000.0)
 
 
 def attachment(number: int, conversation_id: str = "conversation-1") -> Attachment:
@@ -27,8 +30,10 @@ def attachment(number: int, conversation_id: str = "conversation-1") -> Attachme
 class Fatal:
     """A producer after librdkafka's fatal error, which cannot be provoked from Python."""
 
-    def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
-        _ = topic, value, key, on_delivery
+    def produce(
+        self, topic: str, value: bytes, key: bytes, *, headers: Any, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
+        _ = topic, value, key, headers, on_delivery
         raise KafkaException(KafkaError(KafkaError._FATAL, "fenced", fatal=True))
 
     def poll(self, timeout: float) -> int:
@@ -39,7 +44,8 @@ class Fatal:
         _ = timeout
         return 0
 
-    def purge(self) -> None: ...
+    def purge(self, in_queue: bool = True, in_flight: bool = True) -> None:  # noqa: FBT001, FBT002 - as it is there
+        _ = in_queue, in_flight
 
     def close(self) -> object:
         return True
@@ -52,8 +58,10 @@ class Partly(Fatal):
         self._reports: list[Callable[[Any, Any], None]] = []
         self._reported = 0
 
-    def produce(self, topic: str, value: bytes, key: bytes, *, on_delivery: Callable[[Any, Any], None]) -> None:
-        _ = topic, value, key
+    def produce(
+        self, topic: str, value: bytes, key: bytes, *, headers: Any, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
+        _ = topic, value, key, headers
         self._reports.append(on_delivery)
 
     def poll(self, timeout: float) -> int:
@@ -116,15 +124,15 @@ def records(broker: EmbeddedKafka) -> dict[str, tuple[bytes | None, int]]:
 
 async def refusal(producer: AttachmentProducer, *attachments: Attachment) -> Retryable:
     with pytest.raises(Retryable) as caught:
-        await producer.send(attachments)
+        await producer.send(attachments, ARRIVAL)
     assert caught.value.retry_after_seconds > 0
     return caught.value
 
 
 async def test_what_send_returns_for_is_in_the_topic_keyed_by_conversation(embedded_kafka: EmbeddedKafka) -> None:
     async with started(connected(embedded_kafka), on_fatal=nothing_fatal) as producer:
-        await producer.send([attachment(1), attachment(2)])
-        await asyncio.gather(*(producer.send([attachment(number)]) for number in range(3, 9)))
+        await producer.send([attachment(1), attachment(2)], ARRIVAL)
+        await asyncio.gather(*(producer.send([attachment(number)], ARRIVAL) for number in range(3, 9)))
         assert producer.unsent == []
     found = await asyncio.to_thread(records, embedded_kafka)
     assert {f"event-{number}" for number in range(1, 9)} <= set(found)
@@ -146,7 +154,7 @@ async def test_a_send_waits_no_longer_than_it_may_and_its_record_still_counts_as
 
 async def test_a_full_queue_refuses_a_whole_request_and_takes_none_of_it() -> None:
     async with started(unreachable(), queue_records=2, on_fatal=nothing_fatal) as producer:
-        waiting = asyncio.create_task(producer.send([attachment(1)]))
+        waiting = asyncio.create_task(producer.send([attachment(1)], ARRIVAL))
         await asyncio.sleep(0)
         assert (await refusal(producer, attachment(2), attachment(3))).reason is Reason.KAFKA_QUEUE_FULL
         assert producer.unsent == ["event-1"]
@@ -167,12 +175,28 @@ async def test_the_queue_of_librdkafka_may_be_the_first_to_be_full() -> None:
                 await asyncio.sleep(0.01)
 
 
+async def test_the_queue_is_bounded_in_bytes_too() -> None:
+    settings = BridgeSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
+    config = bridge_producer_config(settings)
+    assert int(config["queue.buffering.max.kbytes"]) * 1024 <= 256 * 1024 * 1024
+    client = Producer(config | {"log_level": 0, "queue.buffering.max.kbytes": 16})
+    large = msgspec.structs.replace(attachment(1), attachment_url="https://files.example.com/" + 7_000 * "x")
+    async with started(client, on_fatal=nothing_fatal) as producer:
+        assert (await refusal(producer, large, large, large)).reason is Reason.KAFKA_QUEUE_FULL
+        producer.give_up()
+
+
+async def test_what_kafka_will_never_take_is_told_apart() -> None:
+    async with started(Partly(), on_fatal=nothing_fatal) as producer:
+        assert (await refusal(producer, attachment(1), attachment(2))).reason is Reason.KAFKA_REFUSED
+
+
 async def test_one_record_that_is_not_acknowledged_refuses_its_whole_request_and_no_other() -> None:
     async with started(Partly(), on_fatal=nothing_fatal) as producer:
         refused, sent = await asyncio.gather(
-            refusal(producer, attachment(1), attachment(2), attachment(3)), producer.send([attachment(4)])
+            refusal(producer, attachment(1), attachment(2), attachment(3)), producer.send([attachment(4)], ARRIVAL)
         )
-        assert (refused.reason, sent) == (Reason.KAFKA_UNAVAILABLE, None)
+        assert (refused.reason, sent) == (Reason.KAFKA_REFUSED, None)
         assert producer.unsent == []
 
 
