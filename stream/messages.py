@@ -171,6 +171,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True, rename="camel"):
     headers: dict[str, bytes] = field(default_factory=dict)
 
 
+def dead_letter_key(letter: DeadLetter) -> bytes:
+    """Return the key of a dead letter's own record, which no other letter has: its topic is compacted.
+
+    A place alone is not enough: a topic that was made anew counts its offsets from 0 again.
+    """
+    origin = letter.origin
+    return f"{origin.topic}:{origin.partition}:{origin.offset}@{letter.last_at!r}".encode()
+
+
 def event_id(attachment: Attachment) -> str:
     """Return the event id, computed where the source gave none.
 
