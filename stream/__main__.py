@@ -1,10 +1,12 @@
 """The commands of the stream: `python -m stream --help`.
 
 Each command imports what it needs when it runs, so that `--help` and a wrong setting answer at once. Exit codes: 0
-done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting or argument.
+done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting or argument; 3 (dead-letters) nothing
+is meant.
 """
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -21,6 +23,12 @@ OK: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 WAIT_SECONDS: Final = 60.0
+REPLAY_RATE: Final = 5.0
+"""Records a second: what one OAuth client may post, so that the files of guests do not queue behind a replay."""
+EXIT_CODES: Final = (
+    "Exit codes: 0 all that is meant was done, or would be; 1 some of it was not, or nobody said yes, or Kafka cannot "
+    "be reached; 2 a wrong setting or argument; 3 no dead letter is meant."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +75,10 @@ def _add_topics(commands: Any) -> None:
 
 def _add_dead_letters(commands: Any) -> None:
     group = commands.add_parser(
-        "dead-letters", help="list, show or replay dead letters", description=_dead_letters.__doc__
+        "dead-letters",
+        help="list, show, replay or purge dead letters",
+        description=_dead_letters.__doc__,
+        epilog=EXIT_CODES,
     )
     actions = group.add_subparsers(required=True, metavar="ACTION", dest="action")
     listing = _command(actions, "list", _dead_letters, "print a line for each dead letter")
@@ -78,13 +89,26 @@ def _add_dead_letters(commands: Any) -> None:
     showing.add_argument("--json", action="store_true", help="print JSON, bytes in base64")
     showing.add_argument("--raw", action="store_true", help="print the original bytes and nothing else")
     replaying = _command(actions, "replay", _dead_letters, "send dead letters back to the topic they came from")
+    _add_doing(replaying, "sending several")
     replaying.add_argument(
-        "which", nargs="?", help="event id, or topic:partition:offset of the dead letter or its record"
+        "--rate", type=_rate, default=REPLAY_RATE, help="records a second, 0 for no limit (default: %(default)g)"
     )
-    _add_filters(replaying)
-    replaying.add_argument("--all", action="store_true", help="all of them")
-    replaying.add_argument("--dry-run", action="store_true", help="print what would be sent and send nothing")
-    replaying.add_argument("--yes", action="store_true", help="do not ask before sending several")
+    replaying.add_argument("--force", action="store_true", help="also those that were replayed three times already")
+    purging = _command(actions, "purge", _dead_letters, "remove dead letters for good")
+    _add_doing(purging, "removing")
+    for action in (listing, showing, replaying, purging):
+        action.epilog = EXIT_CODES
+
+
+def _add_doing(command: ArgumentParser, what: str) -> None:
+    command.add_argument(
+        "which", nargs="?", help="event id, or topic:partition:offset of the dead letter or of the record it holds"
+    )
+    _add_filters(command)
+    command.add_argument("--all", action="store_true", help="all of them")
+    command.add_argument("--dry-run", action="store_true", help="print what would be done and do nothing")
+    command.add_argument("--yes", action="store_true", help=f"do not ask before {what}")
+    command.add_argument("--json", action="store_true", help="print a line of JSON for each, and one with the sums")
 
 
 def _add_filters(command: ArgumentParser) -> None:
@@ -100,8 +124,12 @@ def _add_filters(command: ArgumentParser) -> None:
         metavar="STAGE",
         help=f"only this stage: {', '.join(Stage)}",
     )
+    command.add_argument("--conversation", metavar="ID", help="only of this conversation")
     command.add_argument(
-        "--since", type=_since, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
+        "--since", type=_time, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
+    )
+    command.add_argument(
+        "--until", "--older-than", type=_time, metavar="AGE|TIME", help="only earlier ones, written likewise"
     )
 
 
@@ -113,11 +141,18 @@ def _command(commands: Any, name: str, run: Callable[[Namespace, Console], int],
     return command
 
 
-def _since(text: str) -> float:
-    from stream.dead_letters import parse_since  # noqa: PLC0415
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 <= rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return rate
+
+
+def _time(text: str) -> float:
+    from stream.dead_letters import parse_time  # noqa: PLC0415
 
     try:
-        return parse_since(text, time.time())
+        return parse_time(text, time.time())
     except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither an age (90s, 15m, 2h, 7d) nor an ISO 8601 time"
@@ -147,13 +182,13 @@ def _topics(options: Namespace, console: Console) -> int:
 def _dead_letters(options: Namespace, console: Console) -> int:
     """Dead letters are records that are ours to mend; they go back once it is done."""
     settings = load(KafkaSettings)
-    from stream.dead_letter_commands import list_letters, replay_letters, show  # noqa: PLC0415
+    from stream.dead_letter_commands import list_letters, purge_letters, replay_letters, show  # noqa: PLC0415
     from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
     from stream.snapshot import UnknownTopicError  # noqa: PLC0415
 
-    action = {"list": list_letters, "show": show, "replay": replay_letters}[options.action]
+    actions = {"list": list_letters, "show": show, "replay": replay_letters, "purge": purge_letters}
     try:
-        return action(settings, options, console)
+        return actions[options.action](settings, options, console)
     except (KafkaUnreachableError, UnknownTopicError) as error:
         console.complain(str(error))
         return FAILED

@@ -32,6 +32,12 @@ class Console:
         """Write a line about what is wrong, apart from the result."""
         self.errors.write(f"{text}\n")
 
+    def progress(self, text: str) -> None:
+        """Tell how far a command is, on one line that is written again and again; only at a terminal."""
+        if self.errors.isatty():
+            self.errors.write(f"\r\x1b[2K{text}")
+            self.errors.flush()
+
     def confirm(self, question: str) -> bool:
         """Ask; only a plain yes at a terminal counts."""
         if not self.answers.isatty():

@@ -1,24 +1,22 @@
-"""Dead letters as they lie in their topic: which are meant, and how they go back to where they came from."""
+"""Dead letters as they lie in their topic, and which of them are meant."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 import msgspec
-from confluent_kafka import KafkaError, Producer
 from msgspec import Struct
 
-from stream.headers import format_origin, replay_headers
-from stream.kafka import checked, producer_config
-from stream.messages import DeadLetter, Origin, decode_dead_letter
+from stream.headers import format_origin
+from stream.messages import DeadLetter, Origin, decode_dead_letter, decoder
 from stream.settings import KafkaSettings
 from stream.snapshot import StoredRecord, records
 from stream.topics import Topics
 
 UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-REPLAY_SECONDS: Final = 30.0
-POLL_SECONDS: Final = 0.1
 
 
 class Filed(Struct, frozen=True):
@@ -28,10 +26,11 @@ class Filed(Struct, frozen=True):
     letter: DeadLetter | None
     problem: str = ""
     value: bytes = b""
+    key: bytes | None = None
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Which dead letters are meant; what is None does not matter. `since` is Unix time in seconds.
+    """Which dead letters are meant; what is None does not matter. Times are Unix seconds.
 
     `which` is an event id, or topic:partition:offset of the dead letter or of the record it holds.
     """
@@ -39,136 +38,107 @@ class Selection(Struct, frozen=True, kw_only=True):
     which: str | None = None
     reason: str | None = None
     stage: str | None = None
+    conversation: str | None = None
     since: float | None = None
+    until: float | None = None
 
     def includes(self, filed: Filed) -> bool:
         """Return whether the dead letter is meant."""
         letter = filed.letter
         if letter is None:
-            return self.which == format_origin(filed.position) or self == Selection()
+            return self == Selection() or self == Selection(which=format_origin(filed.position))
         names = {letter.event_id, format_origin(letter.origin), format_origin(filed.position)}
         return (
             (self.which is None or self.which in names)
             and self.reason in {None, letter.reason}
             and self.stage in {None, letter.stage}
             and (self.since is None or letter.last_at >= self.since)
+            and (self.until is None or letter.last_at < self.until)
+            and (self.conversation is None or self.conversation in conversations(letter))
         )
 
 
-class RecordProducer(Protocol):
-    """The part of confluent_kafka.Producer that is used."""
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes | None,
-        *,
-        headers: Any,
-        on_delivery: Callable[[KafkaError | None, object], None],
-    ) -> None:
-        """Queue a record; raises BufferError when the queue is full."""
-
-    def poll(self, timeout: float) -> int:
-        """Report deliveries, waiting for the first."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait until the queue is empty; return what is left."""
+class _About(Struct, frozen=True, rename="camel"):
+    conversation_id: str | None = None
+    attachment: "_About | None" = None
 
 
-class ReplayFailure(Struct, frozen=True):
-    """A dead letter that Kafka did not take back."""
+_decode_about = decoder(_About)
 
-    filed: Filed
-    problem: str
+
+def conversations(letter: DeadLetter) -> set[str]:
+    """Return the ids of the conversation that a dead letter is of: what its record's key and its payload say."""
+    found: set[str | None] = set()
+    with suppress(msgspec.DecodeError):  # then the key alone tells
+        about = _decode_about(letter.payload)
+        found |= {about.conversation_id, about.attachment.conversation_id if about.attachment else None}
+    with suppress(UnicodeDecodeError):
+        found.add((letter.key or b"").decode())
+    return {name for name in found if name}
+
+
+class Contents(Struct, frozen=True):
+    """What a reading of the whole topic found: the letters that are meant, and the places of all that lie there."""
+
+    meant: list[Filed]
+    keys: Mapping[int, Mapping[int, bytes | None]]
+    """By partition and offset the key of each record that is not purged."""
+    ends: Mapping[int, int]
+    """By partition the offset behind the last record that was read."""
 
 
 def read(settings: KafkaSettings, selection: Selection) -> list[Filed]:
     """Return the dead letters that are meant, oldest first; blocks while the whole topic is read."""
-    topic = Topics.of(settings).dead_letters
-    found = [filed for filed in map(file, records(settings, topic)) if selection.includes(filed)]
-    return sorted(found, key=lambda filed: filed.letter.last_at if filed.letter else 0.0)
+    return read_all(settings, selection).meant
+
+
+def read_all(settings: KafkaSettings, selection: Selection) -> Contents:
+    """Read the whole topic; blocks.
+
+    Raises:
+        KafkaUnreachableError: Kafka did not answer.
+        UnknownTopicError: The topic does not exist.
+    """
+    return contents(records(settings, Topics.of(settings).dead_letters), selection)
+
+
+def contents(found: Iterable[StoredRecord], selection: Selection) -> Contents:
+    """Sort out what lies in the topic; what a tombstone has buried is gone, whether Kafka has compacted it or not."""
+    meant: dict[Origin, Filed] = {}
+    keys: dict[int, dict[int, bytes | None]] = defaultdict(dict)
+    places: dict[tuple[int, bytes], list[Origin]] = defaultdict(list)
+    ends: dict[int, int] = {}
+    for record in found:
+        position, key = record.position, record.key
+        ends[position.partition] = position.offset + 1
+        if record.value is None and key is not None:
+            for buried in places.pop((position.partition, key), ()):
+                del keys[buried.partition][buried.offset]
+                meant.pop(buried, None)
+            continue
+        keys[position.partition][position.offset] = key
+        if key is not None:
+            places[position.partition, key].append(position)
+        filed = file(record)
+        if selection.includes(filed):
+            meant[position] = filed
+    return Contents(sorted(meant.values(), key=_last_at), keys, ends)
+
+
+def _last_at(filed: Filed) -> float:
+    return filed.letter.last_at if filed.letter else 0.0
 
 
 def file(record: StoredRecord) -> Filed:
     """Decode a record of [dead-letters]; one that does not decode is kept as it is."""
     value = record.value or b""
     try:
-        return Filed(record.position, decode_dead_letter(value), value=value)
+        return Filed(record.position, decode_dead_letter(value), value=value, key=record.key)
     except msgspec.DecodeError as error:
-        return Filed(record.position, None, f"not a dead letter: {error}", value)
+        return Filed(record.position, None, f"not a dead letter: {error}", value, record.key)
 
 
-def replayable(filed: Iterable[Filed], topics: Topics) -> tuple[list[Filed], list[ReplayFailure]]:
-    """Part the dead letters that can go back from those that cannot.
-
-    Of several dead letters of one event from one topic only the latest goes back: the others are its earlier lives.
-    A dead letter names its origin itself, and anyone may write one, so only topics that agents read are origins.
-    """
-    latest: dict[tuple[str, str], Filed] = {}
-    refused = []
-    origins = {topics.attachments, topics.previews, topics.lifecycle}
-    for item in filed:
-        letter = item.letter
-        if letter is None:
-            refused.append(ReplayFailure(item, item.problem))
-        elif letter.origin.topic not in origins:
-            refused.append(ReplayFailure(item, f"its origin {letter.origin.topic} is no topic that agents read"))
-        else:
-            latest[letter.event_id or format_origin(letter.origin), letter.origin.topic] = item
-    return list(latest.values()), refused
-
-
-class Replay:
-    """Sends dead letters back to their origin topic, partitioned by key, and waits for Kafka's acknowledgement."""
-
-    def __init__(self, producer: RecordProducer) -> None:
-        self._producer = producer
-        self._problems: dict[Origin, str] = {}
-
-    def send(self, filed: Sequence[Filed]) -> list[ReplayFailure]:
-        """Send them and return those that Kafka did not acknowledge; blocks until each is settled."""
-        self._problems = {item.position: "no answer from Kafka" for item in filed}
-        for item in filed:
-            if item.letter is not None:
-                self._produce(item.position, item.letter)
-        self._producer.flush(REPLAY_SECONDS * 2)
-        problems = dict(self._problems)
-        return [ReplayFailure(item, problems[item.position]) for item in filed if item.position in problems]
-
-    def _produce(self, position: Origin, letter: DeadLetter) -> None:
-        def settle(error: KafkaError | None, _message: object) -> None:
-            if error is None:
-                del self._problems[position]
-            else:
-                self._problems[position] = error.str()
-
-        while True:
-            try:
-                self._producer.produce(
-                    letter.origin.topic,
-                    value=letter.payload,
-                    key=letter.key,
-                    headers=replay_headers(letter),
-                    on_delivery=settle,
-                )
-            except BufferError:
-                self._producer.poll(POLL_SECONDS)
-            else:
-                return
-
-
-def replay(settings: KafkaSettings, filed: Sequence[Filed]) -> list[ReplayFailure]:
-    """Send dead letters back, at least once each; returns those that Kafka did not take."""
-    config: dict[str, Any] = {
-        **producer_config(settings, client_id="dead-letters"),
-        "message.timeout.ms": int(REPLAY_SECONDS * 1000),
-        "log_level": 0,  # what fails is reported by record
-    }
-    return Replay(checked(lambda: Producer(config))).send(filed)
-
-
-def parse_since(text: str, now: float) -> float:
+def parse_time(text: str, now: float) -> float:
     """Read an age (90s, 15m, 2h, 7d) or an ISO 8601 time, UTC where it names no zone, as Unix time in seconds.
 
     Raises:

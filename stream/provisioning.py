@@ -185,8 +185,13 @@ def _config(spec: TopicSpec, found: dict[str, str]) -> list[Difference]:
     return [
         Difference(name, wanted, found.get(name, "unset"))
         for name, wanted in spec.config.items()
-        if found.get(name) != wanted
+        if _parts(found.get(name)) != _parts(wanted)
     ]
+
+
+def _parts(value: str | None) -> list[str] | None:
+    """Return the parts of a list, which Kafka's policies are, in an order of ours."""
+    return None if value is None else sorted(value.split(","))
 
 
 def as_json(reports: Sequence[TopicReport]) -> str:

@@ -15,6 +15,8 @@ DEAD_LETTER_MAX_BYTES: Final = 3 * RECORD_MAX_BYTES
 CHANGELOG_SEGMENT_BYTES: Final = 67_108_864
 # Kafka's own default. Rows on disk are continued after an absence of at most half of it, see agents/rows.py.
 CHANGELOG_TOMBSTONE_SECONDS: Final = 86_400
+# Kafka would compact [dead-letters] once half of it is new. What was purged goes with the next letter after this time.
+PURGED_SECONDS: Final = 3_600
 MS_PER_HOUR: Final = 3_600_000
 
 
@@ -72,7 +74,7 @@ def specs(settings: KafkaSettings) -> list[TopicSpec]:
     return [
         *(_spec(settings, name, kept) for name in (topics.attachments, topics.previews, topics.lifecycle)),
         _spec(settings, topics.results, kept),
-        _spec(settings, topics.dead_letters, _deleting(settings.dead_letter_retention_hours, DEAD_LETTER_MAX_BYTES)),
+        _spec(settings, topics.dead_letters, _purgeable(settings.dead_letter_retention_hours)),
         *(_spec(settings, name, _compacting()) for name in (topics.links_changelog, topics.due_changelog)),
     ]
 
@@ -92,6 +94,14 @@ def _deleting(retention_hours: int, max_bytes: int) -> dict[str, str]:
         "cleanup.policy": "delete",
         "retention.ms": str(retention_hours * MS_PER_HOUR),
         "max.message.bytes": str(max_bytes),
+    }
+
+
+def _purgeable(retention_hours: int) -> dict[str, str]:
+    """Each dead letter has a key of its own, so compaction removes those alone of which a tombstone was written."""
+    return _deleting(retention_hours, DEAD_LETTER_MAX_BYTES) | {
+        "cleanup.policy": "compact,delete",
+        "max.compaction.lag.ms": str(PURGED_SECONDS * 1000),
     }
 
 

@@ -17,6 +17,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["dead-letters", "list"],
     ["dead-letters", "show"],
     ["dead-letters", "replay"],
+    ["dead-letters", "purge"],
     ["schemas"],
     ["settings"],
 )
@@ -55,6 +56,10 @@ def test_a_wrong_setting_ends_every_command_with_one_line_and_code_2(
         ["list", "--reason", "bad_luck"],
         ["list", "--stage", "nowhere"],
         ["list", "--since", "yesterday"],
+        ["list", "--older-than", "long"],
+        ["replay", "--all", "--rate", "-1"],
+        ["replay", "--all", "--rate", "nan"],
+        ["purge", "--rate", "1"],
         ["show"],
         ["eat"],
     ],
@@ -66,8 +71,9 @@ def test_wrong_arguments_end_with_code_2(arguments: list[str], capsys: pytest.Ca
     assert "<Reason" not in capsys.readouterr().err
 
 
-def test_a_replay_of_nothing_in_particular_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dead-letters", "replay"]) == 1
+@pytest.mark.parametrize("action", ["replay", "purge"])
+def test_a_replay_or_purge_of_nothing_in_particular_is_refused(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letters", action]) == 2
     assert capsys.readouterr().err == "say which: an event id, a position, a filter, or --all\n"
 
 

@@ -1,0 +1,166 @@
+"""Dead letters go back to where they came from: which can, and how fast."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from confluent_kafka import KafkaError, Producer
+from msgspec import Struct
+
+from stream.dead_letters import Filed
+from stream.headers import format_origin, replay_headers
+from stream.kafka import producer_config
+from stream.messages import DeadLetter, Origin
+from stream.settings import KafkaSettings
+from stream.topics import Topics
+
+ACKNOWLEDGED_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.1
+MAX_REPLAYS: Final = 3
+"""A record that failed this often after a replay will fail again, unless something has really been mended."""
+
+
+class Problem(Struct, frozen=True):
+    """A dead letter with which nothing was done, and why."""
+
+    filed: Filed
+    text: str
+
+
+class RecordProducer(Protocol):
+    """The part of confluent_kafka.Producer that is used."""
+
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        *,
+        headers: Any,
+        on_delivery: Callable[[KafkaError | None, object], None],
+    ) -> None:
+        """Queue a record; raises BufferError when the queue is full."""
+
+    def poll(self, timeout: float) -> int:
+        """Report deliveries, waiting for the first."""
+
+    def flush(self, timeout: float) -> int:
+        """Wait until the queue is empty; return what is left."""
+
+
+def replayable(
+    filed: Iterable[Filed], topics: Topics, most_replays: int | None = MAX_REPLAYS
+) -> tuple[list[Filed], list[Problem]]:
+    """Part the dead letters that can go back from those that cannot.
+
+    Of several dead letters of one event from one topic only the latest goes back: the others are its earlier lives.
+    A dead letter names its origin itself, and anyone may write one, so only topics that agents read are origins.
+    """
+    latest: dict[tuple[str, str], Filed] = {}
+    refused = []
+    for item in filed:
+        letter = item.letter
+        if letter is None:
+            refused.append(Problem(item, item.problem))
+        elif letter.origin.topic not in topics.read:
+            refused.append(Problem(item, f"its origin {letter.origin.topic} is no topic that agents read"))
+        else:
+            latest[letter.event_id or format_origin(letter.origin), letter.origin.topic] = item
+    worn = [item for item in latest.values() if _is_worn(item, most_replays)]
+    ready = [item for item in latest.values() if item not in worn]
+    return ready, [*refused, *(Problem(item, f"replayed {_replays(item)} times already; see --force") for item in worn)]
+
+
+def _is_worn(item: Filed, most_replays: int | None) -> bool:
+    return most_replays is not None and _replays(item) >= most_replays
+
+
+def _replays(item: Filed) -> int:
+    return item.letter.replays if item.letter else 0
+
+
+class Replay:
+    """Sends dead letters back to their origin topic, partitioned by key, and waits for Kafka's acknowledgement.
+
+    `rate` is in records a second, None for as fast as Kafka takes them. `progress` is told how many were sent.
+    """
+
+    def __init__(
+        self,
+        producer: RecordProducer,
+        *,
+        rate: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._producer = producer
+        self._rate = rate
+        self._clock = clock
+        self._progress = progress
+        self._problems: dict[Origin, str] = {}
+
+    def send(self, filed: Sequence[Filed]) -> list[Problem]:
+        """Send them and return those that Kafka did not acknowledge; blocks until each is settled.
+
+        Interrupted by the keyboard, it sends no more and returns the rest as problems.
+        """
+        self._problems = {item.position: "not sent: interrupted" for item in filed}
+        try:
+            self._send_paced(filed)
+            self._producer.flush(ACKNOWLEDGED_SECONDS * 2)
+        except KeyboardInterrupt:
+            self._producer.flush(ACKNOWLEDGED_SECONDS)
+        return [Problem(item, self._problems[item.position]) for item in filed if item.position in self._problems]
+
+    def _send_paced(self, filed: Sequence[Filed]) -> None:
+        begun_at = self._clock()
+        for number, item in enumerate(filed):
+            if self._rate is not None:
+                self._wait_until(begun_at + number / self._rate)
+            if item.letter is not None:
+                self._produce(item.position, item.letter)
+            self._progress(number + 1)
+
+    def _wait_until(self, moment: float) -> None:
+        while (left_seconds := moment - self._clock()) > 0:
+            self._producer.poll(min(left_seconds, POLL_SECONDS))
+
+    def _produce(self, position: Origin, letter: DeadLetter) -> None:
+        self._problems[position] = "no answer from Kafka"
+
+        def settle(error: KafkaError | None, _message: object) -> None:
+            if error is None:
+                del self._problems[position]
+            else:
+                self._problems[position] = error.str()
+
+        while True:
+            try:
+                self._producer.produce(
+                    letter.origin.topic,
+                    value=letter.payload,
+                    key=letter.key,
+                    headers=replay_headers(letter),
+                    on_delivery=settle,
+                )
+            except BufferError:
+                self._producer.poll(POLL_SECONDS)
+            else:
+                return
+
+
+def replay(
+    settings: KafkaSettings, filed: Sequence[Filed], *, rate: float | None, progress: Callable[[int], None]
+) -> list[Problem]:
+    """Send dead letters back, at least once each; returns those that Kafka did not take."""
+    return Replay(producer(settings), rate=rate, progress=progress).send(filed)
+
+
+def producer(settings: KafkaSettings) -> Producer:
+    """Return a producer that gives a record up after a while."""
+    config: dict[str, Any] = {
+        **producer_config(settings, client_id="dead-letters"),
+        "message.timeout.ms": int(ACKNOWLEDGED_SECONDS * 1000),
+        "log_level": 0,  # what fails is reported by record
+    }
+    return Producer(config)
