@@ -154,8 +154,9 @@ def is_compacted(settings: KafkaSettings) -> bool:
         KafkaUnreachableError: Kafka did not answer.
     """
     resource = ConfigResource(ResourceType.TOPIC, Topics.of(settings).dead_letters)
+    admin = _admin(settings)  # held by name: its answers are void once it is gone
     try:
-        (answer,) = _admin(settings).describe_configs([resource], request_timeout=ADMIN_SECONDS).values()
+        (answer,) = admin.describe_configs([resource], request_timeout=ADMIN_SECONDS).values()
         policy = str(answer.result(ADMIN_SECONDS)["cleanup.policy"].value)
     except KafkaException as error:
         servers = settings.kafka_bootstrap_servers

@@ -20,6 +20,7 @@ from stream.topics import Topics
 from tests.contract.own_topics import WAIT_SECONDS, alter, produce, run, topics_of_its_own
 from tests.harness.kafka import RealKafka
 
+FIRST_AT = 1_790_000_000.0
 MOMENTS = itertools.count()
 COMPACTION_SECONDS = 90.0  # the cleaner looks every 15 s
 
@@ -49,7 +50,7 @@ def bury(
         key=conversation,
         payload=payload,
         headers=[("attempt", b"4"), ("traceparent", b"00-1"), ("replays", str(replays).encode())],
-        now=1_790_000_000.0 + next(MOMENTS),
+        now=FIRST_AT + next(MOMENTS),
         event_id=event_id,
     )
     produce(settings, topics.dead_letters, (dead_letter_key(letter), encode(letter), dead_letter_headers(letter)))
@@ -103,7 +104,10 @@ def test_a_replay_goes_back_by_key_as_a_first_attempt_and_only_when_meant(
     assert run(settings, monkeypatch, "dead-letters", "replay", "evt-1") == 0
     (replayed,) = records(settings, previews)
     assert (replayed.key, replayed.value) == (b"conversation-1", b"\xffbytes")
-    assert Delivery.from_headers(replayed.headers) == Delivery(attempt=1, replays=1, first_at=1_790_000_000.0)
+    delivery = Delivery.from_headers(replayed.headers)
+    assert (delivery.attempt, delivery.replays) == (1, 1)
+    assert delivery.first_at is not None
+    assert delivery.first_at >= FIRST_AT
     assert as_dict(replayed.headers)["traceparent"] == b"00-1"
 
     assert run(settings, monkeypatch, "dead-letters", "replay", "--stage", "link", "--yes", "--rate", "0") == 0
@@ -172,11 +176,11 @@ def test_a_purge_names_what_cannot_go_alone_from_a_topic_that_is_not_compacted(
     settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alter(settings, Topics.of(settings).dead_letters, "cleanup.policy", "delete")
-    for number in range(30):
-        bury(settings, f"evt-{number}", b"{}", conversation=b"kept" if number < 15 else b"erased")
+    for number in range(20):
+        bury(settings, f"evt-{number}", b"{}", conversation=b"kept" if number < 10 else b"erased")
     assert run(settings, monkeypatch, "dead-letters", "purge", "--conversation", "erased", "--yes") == 1
     assert "not compacted" in capsys.readouterr().err
-    assert {f"evt-{number}" for number in range(15)} <= listed(settings, monkeypatch, capsys)
+    assert {f"evt-{number}" for number in range(10)} <= listed(settings, monkeypatch, capsys)
 
 
 def test_a_compacted_topic_forgets_what_was_purged_and_nothing_else(

@@ -43,7 +43,8 @@ def test_a_dead_letter_is_listed_shown_and_replayed_once_its_cause_is_mended(
         assert replay(rig, event_id) == 0  # once more, by mistake
         rig.wait("a copy of the outcome", lambda: len(rig.ledger.outcomes) == 2)
         assert rig.posts_of(event_id) == 1
-        assert rig.product.run("stream", "dead-letters", "replay", "no-such-event")[0] == 1
+        assert rig.product.run("stream", "dead-letters", "replay", "no-such-event")[0] == 3
+        purges_one_event_and_no_other(rig, event_id)
         assert rig.product.workers[0].stop(60) == 0
 
 
@@ -70,6 +71,15 @@ def changes_nothing_when_dry(rig: Rig, event_id: str) -> None:
     code, told = rig.product.run("stream", "dead-letters", "replay", event_id, "--dry-run")
     assert (code, "would replay 1 of 1" in told) == (0, True)
     assert len(rig.records(rig.topics.previews)) == 1
+
+
+def purges_one_event_and_no_other(rig: Rig, event_id: str) -> None:
+    rig.produce(rig.topics.dead_letters, b"not a dead letter", partition=0)
+    code, told = rig.product.run("stream", "dead-letters", "purge", "--conversation", "conversation-0", "--yes")
+    assert (code, "purged 2 of 2" in told) == (0, True)
+    code, listed = rig.product.run("stream", "dead-letters", "list", "--json")
+    assert (code, event_id in listed, len(listed.splitlines())) == (0, False, 2)
+    assert rig.product.run("stream", "dead-letters", "purge", event_id, "--yes")[0] == 3
 
 
 def replay(rig: Rig, event_id: str) -> int:
