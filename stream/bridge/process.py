@@ -2,19 +2,26 @@
 
 import asyncio
 import logging
+import secrets
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from confluent_kafka import Producer
 from prometheus_client import CollectorRegistry
 
-from stream.bridge.app import BridgeApp, Limits
-from stream.bridge.server import HttpServer, await_native_threads
-from stream.bridge.watch import KafkaWatch
+from stream.bridge.access_log import AccessLog
+from stream.bridge.app import BridgeApp, Sender
+from stream.bridge.bodies import Bodies, BodyLimits
+from stream.bridge.entrances import intakes
+from stream.bridge.server import ConnectionLimits, HttpServer, await_native_threads
+from stream.bridge.watch import KafkaWatch, MetadataClient
 from stream.kafka import checked
-from stream.producer import AttachmentProducer, bridge_producer_config
+from stream.logs import write_lines
+from stream.producer import AttachmentProducer, KafkaProducer, bridge_producer_config
 from stream.settings import BridgeSettings, WrongSettingError
 from stream.spooled_producer import SpooledProducer, spooled
 from stream.telemetry import Health, Metrics, configure_logging
@@ -26,6 +33,7 @@ EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 KAFKA: Final = "kafka"
 LAST_WORDS_SECONDS: Final = 1.0  # of the drain, for the answers to requests that are given up
+ACCESS_LOG_SECONDS: Final = 0.05
 SHOWN_EVENT_IDS: Final = 100
 
 
@@ -42,33 +50,42 @@ def main(settings: BridgeSettings) -> int:
         await_native_threads()
 
 
+class KafkaClient(KafkaProducer, MetadataClient, Protocol):
+    """The part of confluent_kafka.Producer that a bridge uses."""
+
+
 @dataclass(slots=True)
 class Ending:
     """Why and when the process is to end."""
 
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    at_once: asyncio.Event = field(default_factory=asyncio.Event)
     exit_code: int = EXIT_DONE
 
     def in_order(self) -> None:
-        """End because a signal asks for it."""
+        """End because a signal asks for it; a second one cannot wait for load balancers."""
+        if self.wanted.is_set():
+            self.at_once.set()
         self.wanted.set()
 
     def failed(self) -> None:
         """End because the process is of no more use; who supervises it starts another."""
         self.exit_code = EXIT_FAILED
+        self.at_once.set()
         self.wanted.set()
 
 
-async def run(settings: BridgeSettings) -> int:
+async def run(settings: BridgeSettings, kafka: KafkaClient | None = None) -> int:
     """Serve until the process is told to end, then drain; return the exit code."""
     ending = Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ending.in_order)
-    bridge = Bridge.create(settings, ending)
+    bridge = Bridge.create(settings, ending, kafka)
     await bridge.start()
     server_ended = asyncio.ensure_future(bridge.server.ended())
     server_ended.add_done_callback(lambda _ended: None if ending.wanted.is_set() else ending.failed())
     await ending.wanted.wait()
+    await bridge.retire(settings.bridge_pre_stop_seconds, ending)
     all_sent = await bridge.drain(settings.bridge_drain_seconds)
     return ending.exit_code if all_sent else EXIT_FAILED
 
@@ -90,16 +107,15 @@ class Bridge:
         self._watch = watch
 
     @classmethod
-    def create(cls, settings: BridgeSettings, ending: Ending) -> "Bridge":
-        """Put the parts together; nothing runs yet.
+    def create(cls, settings: BridgeSettings, ending: Ending, kafka: KafkaClient | None = None) -> "Bridge":
+        """Put the parts together, with a client of Kafka of their own unless one is given; nothing runs yet.
 
         Raises:
             WrongSettingError: librdkafka refuses its configuration, or the port cannot be had.
         """
         metrics = Metrics(CollectorRegistry())
         health = Health(time.monotonic, waiting_for=(KAFKA,))
-        config = bridge_producer_config(settings)
-        client = checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
+        client = kafka or _client(settings)
         topic = Topics.of(settings).attachments
         direct = AttachmentProducer(
             client,
@@ -111,15 +127,7 @@ class Bridge:
             on_fatal=ending.failed,
         )
         producer = spooled(direct, settings, metrics) if settings.bridge_spool_dir else direct
-        app = BridgeApp(
-            sender=producer,
-            metrics=metrics,
-            health=health,
-            clock=time.time,
-            limits=Limits(settings.bridge_max_body_bytes, settings.bridge_body_timeout_seconds),
-            secret=settings.webhook_secret,
-            own_hosts=settings.webhook_own_hosts,
-        )
+        app = _app(settings, producer, metrics, health)
         watch = KafkaWatch(client, topic=topic, health=health, part=KAFKA, can_wait=producer.can_wait)
         return cls(app=app, server=_server(app, settings), producer=producer, watch=watch)
 
@@ -129,6 +137,14 @@ class Bridge:
         self._watch.start()
         await self.server.start()
         logger.info("bridge.listening", extra={"host": self.server.host, "port": self.server.port})
+
+    async def retire(self, seconds: float, ending: Ending) -> None:
+        """Ask for no more traffic, but take what comes, until load balancers have noticed; less where it hurries."""
+        self._app.retire()
+        if seconds > 0 and not ending.at_once.is_set():
+            logger.info("bridge.retiring", extra={"seconds": seconds})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.at_once.wait(), seconds)
 
     async def drain(self, seconds: float) -> bool:
         """Finish requests in flight and flush; return whether everything was answered and sent.
@@ -165,10 +181,46 @@ class Bridge:
         return True
 
 
+def _client(settings: BridgeSettings) -> Producer:
+    config = bridge_producer_config(settings)
+    return checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
+
+
+def _app(settings: BridgeSettings, sender: Sender, metrics: Metrics, health: Health) -> BridgeApp:
+    limits = BodyLimits(
+        settings.bridge_max_body_bytes, settings.bridge_body_timeout_seconds, settings.bridge_max_bodies_bytes
+    )
+    return BridgeApp(
+        intakes=intakes(settings, time.monotonic),
+        bodies=Bodies(limits),
+        sender=sender,
+        metrics=metrics,
+        health=health,
+        access_log=_access_log(settings),
+        clock=time.time,
+        timer=time.perf_counter,
+        new_id=partial(secrets.token_hex, 16),
+    )
+
+
+def _access_log(settings: BridgeSettings) -> AccessLog:
+    return AccessLog(
+        wanted=settings.bridge_access_log,
+        level=settings.log_level,
+        format_=settings.log_format,
+        write=write_lines,
+        schedule=lambda flush: asyncio.get_running_loop().call_later(ACCESS_LOG_SECONDS, flush),
+        clock=time.time,
+    )
+
+
 def _server(app: BridgeApp, settings: BridgeSettings) -> HttpServer:
     host, port = settings.bridge_host, settings.bridge_port
+    limits = ConnectionLimits(
+        settings.bridge_max_connections, settings.bridge_max_header_bytes, settings.bridge_idle_timeout_seconds
+    )
     try:
-        return HttpServer.bind(app, host, port)
+        return HttpServer.bind(app, host, port, limits)
     except OSError as error:
         text = f"BRIDGE_HOST={host!r} with BRIDGE_PORT={port} is wrong: an address and port that are free ({error})"
         raise WrongSettingError(text) from error

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ SENDERS: Final = 16
 class BridgeProcess:
     """`python -m stream bridge` on a port of its own choice, its topics under a prefix of their own."""
 
+    command: Sequence[str] = (sys.executable, "-m", "stream", "bridge")
+
     def __init__(self, broker: Broker, folder: Path, **settings: str) -> None:
         self._environ = {
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
@@ -43,9 +45,8 @@ class BridgeProcess:
         }
         self.settings = load(BridgeSettings, self._environ, folder / "no.env")
         self.topic = Topics.of(self.settings).attachments
-        command = [sys.executable, "-m", "stream", "bridge"]
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self._environ}
-        self.process = Process("bridge", command, folder / "bridge.log", environ)
+        self.process = Process("bridge", self.command, folder / "bridge.log", environ)
         self._port = 0
 
     def create_topics(self) -> None:
