@@ -4,15 +4,13 @@ It counts conversations, not records: neither a guest who sends five hundred fil
 and again looks like a deploy that breaks everything.
 """
 
-import logging
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from stream.failures import Reason
-
-logger = logging.getLogger(__name__)
 
 OURS: Final = frozenset(
     {
@@ -31,8 +29,12 @@ OURS: Final = frozenset(
 """What a bad deploy or a wrong setting causes; not guests' files, ended conversations, nor what strangers wrote."""
 
 
+PROBATION_CONVERSATIONS: Final = 2
+"""Failed ones that suffice after a stop, in the first window: whatever it was may still be there."""
+
+
 class BadDeployError(Exception):
-    """The worker must stop: too much fails for reasons that are ours. Never survives the process that raised it."""
+    """The worker must stop: too much fails for reasons that are ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,39 +75,40 @@ class Window:
 class Guard:
     """Trips when the share of failed conversations reaches its limit, and stays so: nothing of ours is given up then.
 
-    `clock` is monotonic, in seconds.
+    On probation a few failures suffice, for as long as a window. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, limits: GuardLimits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: GuardLimits, clock: Callable[[], float], *, on_probation: bool = False) -> None:
         self._limits = limits
         self._clock = clock
         self._window = Window(limits.window_seconds)
+        self._probation_until = clock() + limits.window_seconds if on_probation else -math.inf
         self._tripped: BadDeployError | None = None
 
     @property
     def share(self) -> float:
         """Return the share of failed conversations in the window, 0 to 1; 0 while they are few."""
         conversations, failed = self._window.counts(self._clock())
-        return failed.total() / conversations if failed.total() >= self._limits.least_conversations else 0.0
+        return failed.total() / conversations if failed.total() >= self._least_conversations else 0.0
+
+    @property
+    def _least_conversations(self) -> int:
+        least = self._limits.least_conversations
+        return min(least, PROBATION_CONVERSATIONS) if self._clock() < self._probation_until else least
 
     def ended(self, conversation: str) -> None:
         """Note an outcome, or the end of a record for a reason that is not ours."""
         self._window.note(conversation, None, self._clock())
 
-    def failed(self, conversation: str, reason: Reason) -> None:
-        """Note a failure before its record is given up.
-
-        Raises:
-            BadDeployError: The worker must stop, and the record must stay where it is.
-        """
+    def failed(self, conversation: str, reason: Reason) -> BadDeployError | None:
+        """Note a failure before its record is given up; return why the worker must stop and not give it up."""
         if reason not in OURS:
             self.ended(conversation)
-            return
+            return None
         self._window.note(conversation, reason, self._clock())
         if self._tripped is None and 0 < self._limits.share <= self.share:
             self._tripped = self._verdict()
-        if self._tripped is not None:
-            raise self._tripped
+        return self._tripped
 
     def _verdict(self) -> BadDeployError:
         conversations, failed = self._window.counts(self._clock())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from stream.failures import Reason, Retryable
+from stream.failures import Held, Reason, Retryable
 from stream.retry import pause_in_place_seconds
 
 logger = logging.getLogger(__name__)
@@ -44,17 +44,26 @@ class InPlace:
         self._sleep = sleep
 
     async def __call__(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Run a step until it ends, fails for good or has to wait longer than a moment."""
+        """Run a step until it ends, fails for good or has to wait longer than a moment.
+
+        A repeat that is held is given up for the failure before it. Were the record held instead, one that always
+        fails would be its breaker's probe again and again, and no other record's turn would come.
+        """
         began, tries = self._clock(), 0
+        failure: Retryable | None = None
         while True:
             try:
                 return await step()
-            except Retryable as failure:
-                tries += 1
+            except Held as held:
+                if failure is None:
+                    raise
+                raise failure from held
+            except Retryable as failed:
+                failure, tries = failed, tries + 1
                 elapsed_seconds = self._clock() - began
-                pause = pause_in_place_seconds(failure, tries=tries, elapsed_seconds=elapsed_seconds, rng=self._rng)
+                pause = pause_in_place_seconds(failed, tries=tries, elapsed_seconds=elapsed_seconds, rng=self._rng)
                 if pause is None:
                     raise
-                self._observe(failure.reason)
-                logger.info("step.repeated", extra={"reason": failure.reason, "detail": failure.message})
+                self._observe(failed.reason)
+                logger.info("step.repeated", extra={"reason": failed.reason, "detail": failed.message})
             await self._sleep(pause)

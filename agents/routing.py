@@ -1,15 +1,15 @@
 """Where a record goes that could not be brought to its end at once; the one edge of every agent.
 
 A job never raises for a record's sake: what may succeed later becomes a row of the due table, what is the file's
-fault an outcome, what is ours to mend a dead letter. Only two things pass through to the lane: `Held`, and the
-guard's `BadDeployError`, which stops the worker before one more record is given up.
+fault an outcome, what is ours to mend a dead letter. Only `Held` passes through, to the lane. Once the guard has
+tripped nothing of ours is given up: such a record waits in the due table for the worker that comes next.
 """
 
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -25,6 +25,9 @@ from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
+
+SUCCESSOR_SECONDS: Final = 10.0
+"""How long a record waits for the worker that comes after one that the guard has stopped."""
 
 MessageT = TypeVar("MessageT", Attachment, Preview, Expire | Forget)
 
@@ -60,15 +63,18 @@ class Routing:
         due: Due,
         policy: RetryPolicy,
         guard: Guard,
+        stop: Callable[[BaseException], Awaitable[None]],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         rng: random.Random,
         metrics: Metrics,
     ) -> None:
+        """Take the parts; `stop` is told why the worker must end."""
         self._results = results
         self._due = due
         self._policy = policy
         self._guard = guard
+        self._stop = stop
         self._clock = clock
         self._monotonic = monotonic
         self._rng = rng
@@ -102,7 +108,7 @@ class Routing:
         except Exception as error:  # the one broad net: a bug costs a record its way, not the process
             logger.exception("job.bug", extra={"event_id": event_id_of(task.message), "stage": task.progress.stage})
             # Counted as it happens: until it is given up, a deploy that breaks everything would have touched all.
-            self._guard.failed(conversation_of(task.message), Reason.INTERNAL)
+            await self._trips_guard(task, Reason.INTERNAL)
             await self._settle(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
 
     async def _settle(self, task: Task[MessageT], failure: Failure) -> None:
@@ -135,8 +141,17 @@ class Routing:
         await self._later(task, failure, now + following.delay_seconds, again)
 
     async def _dead(self, task: Task[MessageT], failure: Failure, cause: Reason | None = None) -> None:
-        self._guard.failed(conversation_of(task.message), cause or failure.reason)
+        if await self._trips_guard(task, cause or failure.reason):
+            # Not left uncommitted: what was given up behind it would be delivered again and end in two ways.
+            await self._later(task, failure, self._clock() + SUCCESSOR_SECONDS, task.delivery)
+            return
         await self._results.dead_letter(task.record, failure, task.progress.stage, event_id_of(task.message))
+
+    async def _trips_guard(self, task: Task[MessageT], reason: Reason) -> bool:
+        verdict = self._guard.failed(conversation_of(task.message), reason)
+        if verdict is not None:
+            await self._stop(verdict)
+        return verdict is not None
 
     async def _later(self, task: Task[MessageT], failure: Failure, due_at: float, delivery: Delivery) -> None:
         record: Record = task.record

@@ -1,14 +1,19 @@
 """What stands between a worker and the failures of others, made of its settings."""
 
+import logging
 import random
 import time
+from pathlib import Path
 
 from agents.breaker import Breaker
 from agents.guard import Guard, GuardLimits
 from agents.in_place import InPlace
+from agents.probation import recall
 from agents.settings import WorkerSettings
 from stream.retry import Patience, RetryPolicy
 from stream.telemetry import Metrics
+
+logger = logging.getLogger(__name__)
 
 
 class Safeguards:
@@ -26,7 +31,10 @@ class Safeguards:
         self.genesys = Breaker("Genesys")
         self.storage = Breaker("storage")
         limits = GuardLimits(settings.guard_share, settings.guard_window_seconds, settings.guard_least_conversations)
-        self.guard = Guard(limits, time.monotonic)
+        stopped = recall(Path(settings.worker_data_dir), time.time())
+        if stopped:
+            logger.warning("guard.on_probation", extra={"reason": stopped})
+        self.guard = Guard(limits, time.monotonic, on_probation=bool(stopped))
 
     def ready_to_store(self) -> None:
         """Raise `Held` while the circuit before the storage is open."""

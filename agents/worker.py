@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -22,6 +23,7 @@ from agents.lease import leased
 from agents.lifecycle import LifecycleAgent
 from agents.link import LinkAgent, LinkPolicy, LinkRow
 from agents.monitor import Monitor
+from agents.probation import leave_word
 from agents.probes import Probes
 from agents.readiness import topics_are_there
 from agents.render import RenderAgent
@@ -134,6 +136,7 @@ class Worker:
             await self._consume()
         if isinstance(self._crash, BadDeployError):
             logger.critical("worker.stopped_by_guard", extra={"reason": str(self._crash)})
+            leave_word(Path(self._settings.worker_data_dir), str(self._crash))
             return STOPPED_BY_GUARD
         if self._crash is not None:
             logger.critical("worker.crashed", exc_info=self._crash)
@@ -241,6 +244,7 @@ class Worker:
             due=self._due,
             policy=self._safe.policy,
             guard=self._safe.guard,
+            stop=self._crashed,
             clock=time.time,
             monotonic=time.monotonic,
             rng=self._safe.rng,

@@ -116,6 +116,7 @@ class Pipeline:
             due=self._due,
             policy=self._policy,
             guard=self._guard,
+            stop=self.memory.crash,
             clock=time.time,
             monotonic=time.monotonic,
             rng=random.Random(1),

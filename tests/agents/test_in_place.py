@@ -69,3 +69,10 @@ async def test_a_step_that_took_two_seconds_to_fail_waits_in_the_due_table_inste
     with pytest.raises(Retryable):
         await step.run()
     assert step.tries == 1
+
+
+async def test_a_repeat_that_is_held_gives_way_to_the_failure_before_it_so_that_another_record_may_probe() -> None:
+    step = Step(GONE, Held(Reason.CIRCUIT_OPEN, "waits", 5.0))
+    with pytest.raises(Retryable) as caught:
+        await step.run()
+    assert caught.value is GONE

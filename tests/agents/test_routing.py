@@ -3,7 +3,7 @@ import pytest
 from msgspec import structs
 
 from agents.guard import BadDeployError
-from agents.routing import Agent, Task
+from agents.routing import SUCCESSOR_SECONDS, Agent, Task
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
 from stream.messages import Attachment, decode_attachment, encode
 from tests.agents.worlds import NOW, World
@@ -172,15 +172,30 @@ def of_conversation(name: str) -> bytes:
     return encode(structs.replace(ATTACHMENT, conversation_id=name, event_id=name))
 
 
+@pytest.mark.parametrize("attempt", [1, 3])
 @pytest.mark.parametrize("failure", [Refused(Reason.GENESYS_REFUSED, "400"), ZeroDivisionError("bug")])
-async def test_the_record_that_trips_the_guard_and_all_later_ones_stay_where_they_are(failure: Exception) -> None:
+async def test_once_the_guard_has_tripped_the_worker_stops_and_nothing_of_ours_is_given_up(
+    failure: Exception, attempt: int
+) -> None:
     world = World()  # its guard trips at two conversations
-    await world.run(agent(failure), of_conversation("one"))
-    before = len(world.sent) + len(world.waiting())
+    headers = {"attempt": str(attempt).encode()}
+    await world.run(agent(failure), of_conversation("one"), headers)
+    assert world.stopped_by == []
+    given_up = len(world.dead_letters())
     for name in ("two", "three"):
-        with pytest.raises(BadDeployError):
-            await world.run(agent(failure), of_conversation(name))
-    assert len(world.sent) + len(world.waiting()) == before == 1
+        await world.run(agent(failure), of_conversation(name), headers)
+        assert isinstance(world.stopped_by[-1], BadDeployError)
+        assert [row.value for row in world.waiting().values()] == [of_conversation(name)]
+    assert len(world.dead_letters()) == given_up
+
+
+async def test_the_record_that_trips_the_guard_keeps_its_attempt() -> None:
+    world = World()
+    await world.run(agent(Refused(Reason.GENESYS_REFUSED, "400")), of_conversation("one"))
+    await world.run(agent(Refused(Reason.GENESYS_REFUSED, "400")), of_conversation("two"), {"attempt": b"2"})
+    (row,) = world.waiting().values()
+    assert dict(row.headers)["attempt"] == b"2"
+    assert row.due_at == NOW + SUCCESSOR_SECONDS
 
 
 async def test_what_is_not_ours_is_given_up_as_ever_and_trips_no_guard() -> None:

@@ -62,6 +62,7 @@ class World:
     sent: list[SentRecord] = field(default_factory=list)
     journal: list[str] = field(default_factory=list)
     """What happened outside, in order: sends, rows, objects, posts."""
+    stopped_by: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
@@ -78,11 +79,15 @@ class World:
             due=self.due,
             policy=self.policy,
             guard=self.guard,
+            stop=self.stop,
             clock=self.clock,
             monotonic=self.clock,
             rng=random.Random(1),
             metrics=self.metrics,
         )
+
+    async def stop(self, error: BaseException) -> None:
+        self.stopped_by.append(error)
 
     async def send(
         self,

@@ -61,7 +61,10 @@ def test_previews_are_linked_after_an_outage_and_expire_though_their_time_came_d
     rig.wait_for_ends(frozen)
     rig.s3.stop()
     away = [rig.drop() for _ in range(3)]
-    rig.wait("the expiry to be tried", lambda: rig.logged('stage="lifecycle"') > 0)
+    lifecycle_held = f'previews_lane_held{{lane="{rig.topics.lifecycle}"}}'
+    rig.wait("the expiry to be tried and held", lambda: rig.metric(lifecycle_held) == 1)
+    status, told = rig.readiness()
+    assert (status, '"storage":"calls to storage wait' in told) == (200, True)
     rig.s3.start()
     rig.wait_for_ends()
     assert {rig.outcome(event_id).verdict for event_id in [early, *frozen, *away]} == {"rendered"}

@@ -1,18 +1,20 @@
+import random
+
 import pytest
 
 from agents.breaker import Breaker, State
-from agents.in_place import once
+from agents.in_place import InPlace, Repeat, once
 from agents.storage import GuardedStore
 from stream.failures import Failure, Held, Reason, Refused, Retryable
 from tests.agents.worlds import MemoryStore
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, repeat: Repeat = once) -> None:
         self.now = 0.0
         self.inner = MemoryStore([])
         self.breaker = Breaker("storage", threshold=3, open_seconds=10, clock=lambda: self.now)
-        self.store = GuardedStore(self.inner, self.breaker, once)
+        self.store = GuardedStore(self.inner, self.breaker, repeat)
 
     async def fail(self, failure: Failure, times: int = 3) -> None:
         self.inner.failing = failure
@@ -70,3 +72,19 @@ async def test_an_object_that_always_fails_does_not_keep_the_others_waiting() ->
             await bench.store.exists("poison")
     bench.inner.failing = None
     assert not await bench.store.exists("good")
+
+
+async def no_sleep(seconds: float) -> None:
+    del seconds
+
+
+async def test_a_probe_that_fails_spends_its_records_attempt_so_that_the_next_probe_is_another_ones() -> None:
+    bench = Bench(InPlace(random.Random(1), lambda _: None, clock=lambda: 0.0, sleep=no_sleep))
+    await bench.fail(AWAY, times=2)  # the repeats count
+    bench.now = 10.0
+    with pytest.raises(Retryable):  # not held: then it would probe again and again
+        await bench.store.exists("poison")
+    bench.now = 30.0
+    bench.inner.failing = None
+    assert not await bench.store.exists("good")
+    assert bench.breaker.state is State.CLOSED
