@@ -1,4 +1,4 @@
-"""What the worker waits for before it consumes: Kafka, and the topics as the settings want them."""
+"""What the worker waits for at its start: Kafka, the topics as the settings want them, and the storage."""
 
 import asyncio
 import logging
@@ -8,6 +8,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from agents.settings import WorkerSettings
+from agents.storage import ObjectStore
+from stream.failures import Failure
 from stream.health import Health
 from stream.kafka import checked, client_config
 from stream.topics import specs
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 CALL_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 1.0
+STORAGE_PAUSE_SECONDS: Final = 2.0
 
 
 async def topics_are_there(settings: WorkerSettings, health: Health) -> None:
@@ -29,6 +32,20 @@ async def topics_are_there(settings: WorkerSettings, health: Health) -> None:
             logger.warning("worker.waiting_for_kafka", extra={"reason": reason})
             said = reason
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def storage_is_there(store: ObjectStore, health: Health) -> None:
+    """Wait until the storage can be used, telling readiness and log why not; consuming need not wait for it."""
+    while True:
+        try:
+            await store.start()
+        except Failure as failure:
+            health.not_ready("storage", str(failure))
+            logger.warning("worker.waiting_for_storage", extra={"reason": str(failure)})
+            await asyncio.sleep(STORAGE_PAUSE_SECONDS)
+        else:
+            health.ready("storage")
+            return
 
 
 def _missing(admin: AdminClient, settings: WorkerSettings) -> str:

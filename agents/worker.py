@@ -25,7 +25,7 @@ from agents.link import LinkAgent, LinkPolicy, LinkRow
 from agents.monitor import Monitor
 from agents.probation import leave_word
 from agents.probes import Probes
-from agents.readiness import topics_are_there
+from agents.readiness import storage_is_there, topics_are_there
 from agents.render import RenderAgent
 from agents.rendering.pool import create_pool
 from agents.repeated import RepeatedFetch, RepeatedRenderer
@@ -40,7 +40,7 @@ from agents.settings import WorkerSettings
 from agents.shelves import MemoryShelves, Shelves
 from agents.source import Source
 from agents.storage import GuardedStore, create_store
-from stream.failures import Failure, Stage
+from stream.failures import Stage
 from stream.health import Health
 from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
 from stream.telemetry import Metrics
@@ -53,7 +53,6 @@ RowT = TypeVar("RowT")
 RENDER_VERSION: Final = 1
 """Part of every object key: raise it when the same file is to become another picture."""
 LIFECYCLE_CONCURRENCY: Final = 8
-STORAGE_PAUSE_SECONDS: Final = 2.0
 ENDED_IN_ORDER: Final = 0
 CRASHED: Final = 1
 ENDED_LATE: Final = 3
@@ -131,7 +130,7 @@ class Worker:
             ):
                 stack.push_async_callback(self._in_time, close)
             await self._pool.start()
-            for work in (self._watch(), self._prepare_storage(), self._sweep_scratch()):
+            for work in (self._watch(), storage_is_there(self._store, self.health), self._sweep_scratch()):
                 stack.callback(asyncio.create_task(self._in_background(work)).cancel)
             await self._consume()
         if isinstance(self._crash, BadDeployError):
@@ -194,18 +193,6 @@ class Worker:
     async def _crashed(self, error: BaseException) -> None:
         self._crash = self._crash or error
         self._ending.begin()
-
-    async def _prepare_storage(self) -> None:
-        while True:
-            try:
-                await self._store.start()
-            except Failure as failure:
-                self.health.not_ready("storage", str(failure))
-                logger.warning("worker.waiting_for_storage", extra={"reason": str(failure)})
-                await asyncio.sleep(STORAGE_PAUSE_SECONDS)
-            else:
-                self.health.ready("storage")
-                return
 
     async def _sweep_scratch(self) -> None:
         while True:

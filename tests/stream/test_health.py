@@ -45,3 +45,13 @@ def test_readiness_names_the_part_and_its_last_reason() -> None:
     health.ready("genesys")
     health.ready("a part that held nothing")
     assert json.loads(health.readiness().body()) == {"status": "ok", "reasons": {}}
+
+
+def test_what_waits_for_somebody_else_is_told_and_keeps_nobody_from_being_ready() -> None:
+    health = Health(Clock())
+    health.waits("storage", "calls to storage wait: connection refused")
+    report = health.readiness()
+    assert report.status == 200
+    assert json.loads(report.body())["waiting"] == {"storage": "calls to storage wait: connection refused"}
+    health.waits("storage", "")
+    assert json.loads(health.readiness().body()) == {"status": "ok", "reasons": {}}
