@@ -3,10 +3,12 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3.1[1-9]) python3)
 TOOLS := $(PYTHON) -m tools
 BIN := .venv/bin
+CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(if $(BUDGET),--budget $(BUDGET)) \
+	$(if $(BROKERS),--brokers $(BROKERS)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY))
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test fast system hostile confinement bench-render bench-pipeline check format lock schemas clean
+.PHONY: help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline check format lock schemas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,15 +22,19 @@ servers: ## Also get the tests' real servers: Kafka, MinIO, versitygw (cached ou
 demo: setup ## The whole way on this machine with embedded parts, in a minute; KEEP=1 leaves it running
 	@$(BIN)/python -m tests.demo
 
-test: servers ## All tests, with real Kafka and real S3, then make system
+test: servers ## All tests, with real Kafka and real S3, then make system and a minute of make chaos
 	@$(BIN)/pytest
 	@$(BIN)/python -m tests.system
+	@$(BIN)/python -m tests.system.chaos --seconds 60 --seed 1445
 
 fast: setup ## The tests that need no real server
 	@$(BIN)/pytest -m "not real and not system"
 
 system: servers ## Real processes, real servers, one worker killed; the last line is JSON
 	@$(BIN)/python -m tests.system
+
+chaos: servers ## All fails at random: DURATION=300 seconds, SEED=, BROKERS=3, BUDGET=6000 calls a minute, RATE=, ONLY=; the last line is JSON
+	@$(BIN)/python -m tests.system.chaos $(CHAOS_OPTIONS)
 
 hostile: setup ## Every test file beside the project, or made-up ones, through the renderer; the last line is JSON
 	@$(BIN)/python -m tests.hostile

@@ -76,10 +76,10 @@ class Deployment:
         self.bridge.start()
         self.bridge.wait_until(lambda: is_ready(self.bridge_port), READY_SECONDS)
 
-    def add_bridge(self) -> Process:
-        """Start another bridge and wait until it is ready."""
+    def add_bridge(self, **settings: str) -> Process:
+        """Start another bridge, with settings of its own, and wait until it is ready."""
         number, port = len(self.bridges), free_port()
-        bridge = self._process(f"bridge-{number}", ["stream", "bridge"], BRIDGE_PORT=str(port))
+        bridge = self._process(f"bridge-{number}", ["stream", "bridge"], BRIDGE_PORT=str(port), **settings)
         self.bridges.append(bridge)
         self.bridge_ports.append(port)
         bridge.start()

@@ -18,7 +18,7 @@ from tests.system.progress import say
 
 LOOK_SECONDS: Final = 0.05
 TELL_SECONDS: Final = 5.0
-STOP_SECONDS: Final = 75.0
+STOP_SECONDS: Final = 40.0
 """A process that takes longer to end in order hangs."""
 WORKERS: Final = range(2, 5)
 OURS: Final[frozenset[Role]] = frozenset({"worker", "bridge"})

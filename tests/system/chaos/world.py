@@ -96,10 +96,10 @@ def prepare(genesys: GenesysServer) -> None:
 
 
 def start_product(world: World) -> None:
-    """Start two bridges and three workers, and wait for all of them."""
+    """Start two bridges, of which one has a spool, and three workers, and wait for all of them."""
     for _ in range(FIRST_WORKERS):
         world.add_worker()
     world.product.start_bridge()
-    world.product.add_bridge()
+    world.product.add_bridge(BRIDGE_SPOOL_DIR=str(world.product.folder / "bridge-1-spool"))
     for number in range(FIRST_WORKERS):
         world.product.wait_for_worker(number)
