@@ -1,5 +1,6 @@
 """Liveness and readiness of a process, for /healthz and /readyz."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -36,6 +37,7 @@ class Health:
         self._max_silence_seconds = max_silence_seconds
         self._beat_at = clock()
         self._not_ready = dict.fromkeys(waiting_for, "starting")
+        self._ready_until: dict[str, float] = {}
         self._waiting: dict[str, str] = {}
 
     def beat(self) -> None:
@@ -46,9 +48,10 @@ class Health:
         """Turn readiness off because of a part; the reason is for people and holds no secret."""
         self._not_ready[part] = reason
 
-    def ready(self, part: str) -> None:
-        """Withdraw what the part held against readiness."""
+    def ready(self, part: str, for_seconds: float = math.inf) -> None:
+        """Withdraw what the part held against readiness; what is not told again in time counts no more."""
         self._not_ready.pop(part, None)
+        self._ready_until[part] = self._clock() + for_seconds
 
     def waits(self, part: str, reason: str) -> None:
         """Tell that a part waits for somebody else, "" for no more; that keeps nobody from being ready.
@@ -69,5 +72,7 @@ class Health:
 
     def readiness(self) -> HealthReport:
         """Answer /readyz."""
-        reasons = dict(self._not_ready)
+        now = self._clock()
+        silent = {part: "has not been heard of" for part, until in self._ready_until.items() if until < now}
+        reasons = {**silent, **self._not_ready}
         return HealthReport(UNAVAILABLE if reasons else OK, reasons, dict(self._waiting))

@@ -10,6 +10,7 @@ import logging
 import math
 import re
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
@@ -37,6 +38,13 @@ def configure_logging(
     for name in OURS:
         logging.getLogger(name).setLevel(level)
     logging.captureWarnings(capture=True)
+
+
+def write_lines(lines: bytes) -> None:
+    """Write finished lines to stderr, whole among those of other threads; what cannot be written is dropped."""
+    with suppress(OSError, ValueError):
+        sys.stderr.buffer.write(lines)
+        sys.stderr.buffer.flush()
 
 
 def max_level(level: str) -> int:

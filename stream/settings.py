@@ -12,6 +12,10 @@ from typing import Annotated, Final, Literal, TypeVar
 
 from msgspec import Meta
 
+from stream.arrival import EventSource
+from stream.authenticity import Credentials, read_credentials
+from stream.authenticity.certificates import CertificateHeader, TrustedProxies, network_of
+from stream.authenticity.credentials import ALLOWED, hub_secrets
 from stream.broker_settings import BrokerSettings, HttpUrl
 from stream.variables import (
     Secret,
@@ -52,7 +56,8 @@ TopicPrefix = Annotated[
     str, Meta(pattern=r"^[a-zA-Z0-9._-]{0,200}$", extra={"form": "letters, digits, dot, _ and -, or empty"})
 ]
 Text = Annotated[str, Meta(min_length=1)]
-
+Rate = Annotated[float, Meta(ge=0)]
+Proofs = Annotated[Secret, Meta(extra={"form": ALLOWED + ", or empty"})]
 
 SettingsT = TypeVar("SettingsT", bound="KafkaSettings")
 
@@ -117,6 +122,19 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
     bridge_body_timeout_seconds: Annotated[
         PositiveSeconds, Meta(description="How long a sender may take for a webhook's body, seconds")
     ] = 5.0
+    bridge_max_bodies_bytes: Annotated[
+        Positive, Meta(description="What bodies that are still being read may hold together before 503, bytes")
+    ] = 67_108_864
+    bridge_max_header_bytes: Annotated[
+        int, Meta(ge=8192, le=1_048_576, description="Largest head of a request before 431, bytes")
+    ] = 65_536
+    bridge_idle_timeout_seconds: Annotated[
+        PositiveSeconds,
+        Meta(description="How long a connection may take for a request's headers, and rest between two, seconds"),
+    ] = 15.0
+    bridge_max_connections: Annotated[
+        int, Meta(ge=1, le=65_535, description="Connections served at once; others wait to be accepted")
+    ] = 1024
     bridge_queue_records: Annotated[
         Positive, Meta(description="Records that may wait for Kafka before 503 is answered")
     ] = 10_000
@@ -137,12 +155,63 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
         Positive,
         Meta(description="Events that the spool may hold, bytes; the disk needs a quarter and 16 MB more"),
     ] = 1_073_741_824
+    bridge_pre_stop_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="How long SIGTERM lets webhooks come while /readyz is off already, seconds; "
+            "as long as the load balancer needs to notice",
+        ),
+    ] = 0.0
     bridge_drain_seconds: Annotated[
-        PositiveSeconds, Meta(description="How long SIGTERM waits for requests in flight, seconds")
+        PositiveSeconds, Meta(description="How long SIGTERM, after that, waits for requests in flight, seconds")
     ] = 20.0
+    bridge_access_log: Annotated[
+        Literal["all", "refused", "off"],
+        Meta(description="Which webhooks get a log line: each, those not answered 2xx, or none"),
+    ] = "all"
     webhook_secret: Annotated[
-        Secret, Meta(description="Open Messaging webhook secret; when set, X-Hub-Signature-256 is required")
+        Secret,
+        Meta(
+            description="Secret for X-Hub-Signature-256, as Open Messaging signs, of sources without credentials of "
+            "their own; several separated by commas"
+        ),
     ] = Secret("")
+    webhook_tutorial_credentials: Annotated[
+        Proofs, Meta(description="Who may post to /webhooks/genesys/attachments: any of these")
+    ] = Secret("")
+    webhook_open_messaging_credentials: Annotated[
+        Proofs, Meta(description="Who may post to /webhooks/genesys/open-messaging: any of these")
+    ] = Secret("")
+    webhook_notifications_credentials: Annotated[
+        Proofs, Meta(description="Who may post to /webhooks/genesys/notifications: any of these")
+    ] = Secret("")
+    webhook_messages_credentials: Annotated[
+        Proofs, Meta(description="Who may post to /webhooks/genesys/messages: any of these")
+    ] = Secret("")
+    webhook_allow_unauthenticated: Annotated[
+        bool, Meta(description="Take webhooks from anybody who reaches the port, for sources without credentials")
+    ] = False
+    webhook_trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses or networks of proxies whose word on client certificates counts, e.g. 10.0.0.0/8"),
+    ] = ()
+    webhook_client_certificate_header: Annotated[
+        CertificateHeader,
+        Meta(description="Header in which the trusted proxies tell of the client certificate: Envoy's, or nginx's two"),
+    ] = "X-Forwarded-Client-Cert"
+    webhook_tutorial_requests_per_second: Annotated[
+        Rate, Meta(description="Rate of /webhooks/genesys/attachments before 429, a process; 0 for any")
+    ] = 0.0
+    webhook_open_messaging_requests_per_second: Annotated[
+        Rate, Meta(description="Rate of /webhooks/genesys/open-messaging before 429, a process; 0 for any")
+    ] = 0.0
+    webhook_notifications_requests_per_second: Annotated[
+        Rate, Meta(description="Rate of /webhooks/genesys/notifications before 429, a process; 0 for any")
+    ] = 0.0
+    webhook_messages_requests_per_second: Annotated[
+        Rate, Meta(description="Rate of /webhooks/genesys/messages before 429, a process; 0 for any")
+    ] = 0.0
     webhook_own_hosts: Annotated[
         tuple[str, ...],
         Meta(description="Hosts that serve our previews, separated by commas; webhooks about files there are ignored"),
@@ -156,6 +225,39 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
             f"{self.bridge_linger_ms:g}",
             "less than half of BRIDGE_DELIVERY_TIMEOUT_SECONDS",
         )
+        self._require_proxies()
+
+    @property
+    def trusted_proxies(self) -> TrustedProxies:
+        """The proxies whose word on client certificates counts."""
+        networks = tuple(map(network_of, self.webhook_trusted_proxies))
+        return TrustedProxies(networks, self.webhook_client_certificate_header)
+
+    def credentials(self, source: EventSource) -> Credentials:
+        """Return the credentials of a source, or WEBHOOK_SECRET where it has none of its own."""
+        name = _of_source(source, "credentials")
+        return read_credentials(name.upper(), getattr(self, name)) or hub_secrets(self.webhook_secret)
+
+    def requests_per_second(self, source: EventSource) -> float:
+        """Return the rate of a source, 0 for any."""
+        rate: float = getattr(self, _of_source(source, "requests_per_second"))
+        return rate
+
+    def _require_proxies(self) -> None:
+        for proxy in self.webhook_trusted_proxies:
+            try:
+                network_of(proxy)
+            except ValueError as error:
+                raise wrong("WEBHOOK_TRUSTED_PROXIES", proxy, f"an address or a network: {error}") from error
+        for source in EventSource:
+            variable = _of_source(source, "credentials").upper()
+            allowed = f"needed with mtls in {variable}: addresses or networks, separated by commas"
+            with_mtls = bool(self.credentials(source).mtls)
+            require(not with_mtls or bool(self.webhook_trusted_proxies), "WEBHOOK_TRUSTED_PROXIES", "", allowed)
+
+
+def _of_source(source: EventSource, what: str) -> str:
+    return f"webhook_{source.replace('-', '_')}_{what}"
 
 
 def load(kind: type[SettingsT], environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> SettingsT:

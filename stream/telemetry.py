@@ -39,7 +39,12 @@ class Metrics:
         self._declare_rendering()
 
     def _declare_bridge(self) -> None:
-        self.bridge_requests = self._counter("bridge_requests", "HTTP requests answered, by status code", "status")
+        self.bridge_requests = self._counter(
+            "bridge_requests",
+            "HTTP requests answered, by status code and source (none for probes and unknown paths)",
+            "status",
+            "source",
+        )
         self.bridge_records = self._counter("bridge_records", "Records that Kafka acknowledged")
         self.bridge_produce_seconds = self._histogram(
             "bridge_produce_seconds", "Time from produce to Kafka's acknowledgement", buckets=PRODUCE_BUCKETS

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from stream.bridge.access_log import AccessLog
 from stream.bridge.app import BridgeApp, Sender
 from stream.bridge.bodies import Bodies, BodyLimits
-from stream.bridge.entrances import intakes
+from stream.bridge.entrances import Entrances
 from stream.bridge.server import ConnectionLimits, HttpServer, await_native_threads
 from stream.bridge.watch import KafkaWatch, MetadataClient
 from stream.kafka import checked
@@ -98,10 +98,12 @@ class Bridge:
         *,
         app: BridgeApp,
         server: HttpServer,
+        entrances: Entrances,
         producer: AttachmentProducer | SpooledProducer,
         watch: KafkaWatch,
     ) -> None:
         self.server = server
+        self._entrances = entrances
         self._app = app
         self._producer = producer
         self._watch = watch
@@ -111,8 +113,9 @@ class Bridge:
         """Put the parts together, with a client of Kafka of their own unless one is given; nothing runs yet.
 
         Raises:
-            WrongSettingError: librdkafka refuses its configuration, or the port cannot be had.
+            WrongSettingError: librdkafka refuses its configuration, the port cannot be had, or anybody could send.
         """
+        entrances = Entrances.of(settings)
         metrics = Metrics(CollectorRegistry())
         health = Health(time.monotonic, waiting_for=(KAFKA,))
         client = kafka or _client(settings)
@@ -127,15 +130,17 @@ class Bridge:
             on_fatal=ending.failed,
         )
         producer = spooled(direct, settings, metrics) if settings.bridge_spool_dir else direct
-        app = _app(settings, producer, metrics, health)
+        app = _app(settings, entrances, producer, metrics, health)
         watch = KafkaWatch(client, topic=topic, health=health, part=KAFKA, can_wait=producer.can_wait)
-        return cls(app=app, server=_server(app, settings), producer=producer, watch=watch)
+        server = _server(app, settings)
+        return cls(app=app, server=server, entrances=entrances, producer=producer, watch=watch)
 
     async def start(self) -> None:
         """Start everything; Kafka may be down."""
         self._producer.start()
         self._watch.start()
         await self.server.start()
+        self._entrances.tell()
         logger.info("bridge.listening", extra={"host": self.server.host, "port": self.server.port})
 
     async def retire(self, seconds: float, ending: Ending) -> None:
@@ -186,12 +191,12 @@ def _client(settings: BridgeSettings) -> Producer:
     return checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
 
 
-def _app(settings: BridgeSettings, sender: Sender, metrics: Metrics, health: Health) -> BridgeApp:
+def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics: Metrics, health: Health) -> BridgeApp:
     limits = BodyLimits(
         settings.bridge_max_body_bytes, settings.bridge_body_timeout_seconds, settings.bridge_max_bodies_bytes
     )
     return BridgeApp(
-        intakes=intakes(settings, time.monotonic),
+        intakes=entrances.intakes(settings, time.monotonic),
         bodies=Bodies(limits),
         sender=sender,
         metrics=metrics,

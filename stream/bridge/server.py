@@ -1,11 +1,13 @@
 """Granian inside the bridge's own event loop: one process, whose end is ours to order."""
 
 import asyncio
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,11 +16,18 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-IDLE_MS: Final = 15_000  # for a request's headers, and between two requests of a connection
-HEADER_BYTES: Final = 65_536
-CONNECTIONS: Final = 1024
+MIN_BACKLOG: Final = 128  # what Granian takes at least
 START_SECONDS: Final = 10.0
 NATIVE_THREADS_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What connections may cost; `idle_seconds` are for a request's headers, and between two requests."""
+
+    connections: int
+    header_bytes: int
+    idle_seconds: float
 
 
 class HttpServer:
@@ -28,7 +37,7 @@ class HttpServer:
     never listens: 0 becomes a known port, and one that is in use is refused instead of being shared.
     """
 
-    def __init__(self, app: Callable[..., Any], held: socket.socket) -> None:
+    def __init__(self, app: Callable[..., Any], held: socket.socket, limits: ConnectionLimits) -> None:
         self._held = held
         self.host: str = held.getsockname()[0]
         self.port: int = held.getsockname()[1]
@@ -39,16 +48,18 @@ class HttpServer:
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             websockets=False,
-            backlog=CONNECTIONS,
-            backpressure=CONNECTIONS,
-            http1_settings=HTTP1Settings(header_read_timeout=IDLE_MS, max_buffer_size=HEADER_BYTES),
+            backlog=max(MIN_BACKLOG, limits.connections),
+            backpressure=limits.connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=math.ceil(limits.idle_seconds * 1000), max_buffer_size=limits.header_bytes
+            ),
             log_level=LogLevels.error,
             log_dictconfig={"handlers": {}, "loggers": {}},  # its lines go the way of all log lines
         )
         self._serving: asyncio.Task[None] | None = None
 
     @classmethod
-    def bind(cls, app: Callable[..., Any], host: str, port: int) -> Self:
+    def bind(cls, app: Callable[..., Any], host: str, port: int, limits: ConnectionLimits) -> Self:
         """Take the port; raises OSError when that cannot be."""
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         held = socket.socket(family, kind, protocol)
@@ -59,7 +70,7 @@ class HttpServer:
         except OSError:
             held.close()
             raise
-        return cls(app, held)
+        return cls(app, held, limits)
 
     async def start(self) -> None:
         """Return when the port accepts connections."""

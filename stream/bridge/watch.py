@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 2.0
+FRESH_SECONDS: Final = 10.0  # two times what a round may take: an older answer says nothing of Kafka
 
 
 class MetadataClient(Protocol):
@@ -80,7 +81,7 @@ class KafkaWatch:
         if trouble and not self._can_wait():
             self._health.not_ready(self._part, trouble)
         else:
-            self._health.ready(self._part)
+            self._health.ready(self._part, FRESH_SECONDS)
         if self._told is not bool(trouble):
             self._told = bool(trouble)
             event, level = ("kafka.unreachable", logging.WARNING) if trouble else ("kafka.reachable", logging.INFO)

@@ -5,18 +5,25 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream.arrival import Arrival
-from stream.bridge.app import WEBHOOK_PATH, BridgeApp, Limits
+from stream.arrival import Arrival, EventSource
+from stream.authenticity import Guard
+from stream.authenticity.signatures import HubSignature
+from stream.bridge.access_log import AccessLog
+from stream.bridge.app import BridgeApp
+from stream.bridge.bodies import Bodies, BodyLimits
+from stream.bridge.intake import PATHS, Intake
 from stream.failures import Reason, Retryable
 from stream.messages import Attachment
-from stream.settings import Secret
 from stream.telemetry import Health, Metrics
+from stream.token_bucket import TokenBucket
 
+WEBHOOK_PATH = PATHS[EventSource.TUTORIAL]
 NOW = 1_700_000_000.5
 FILE = {"conversationId": "conversation-1", "attachmentUrl": "https://files.example.com/a.png", "fileName": "a.png"}
 BODY = json.dumps({"event": "webchat:attachment", "data": FILE}).encode()
@@ -50,9 +57,12 @@ class Reply:
 
     @property
     def error_code(self) -> str:
-        assert self.headers[b"content-type"] == b"application/json"
-        assert self.json["error"]["message"]
-        code: str = self.json["error"]["code"]
+        assert self.headers[b"content-type"] == b"application/problem+json"
+        problem = self.json
+        assert problem.keys() == {"type", "title", "status", "detail", "code"}
+        assert (problem["type"], problem["title"]) == ("about:blank", HTTPStatus(self.status).phrase)
+        assert (problem["status"], bool(problem["detail"])) == (self.status, True)
+        code: str = problem["code"]
         return code
 
 
@@ -63,11 +73,22 @@ class Client:
     app: BridgeApp
     topic: Topic
     health: Health
+    written: list[bytes]
     chunks_taken: int = 0
 
-    async def post(self, body: bytes = BODY, headers: dict[str, str] = JSON, chunk_bytes: int = 1 << 30) -> Reply:
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in b"".join(self.written).splitlines()]
+
+    async def post(
+        self,
+        body: bytes = BODY,
+        headers: dict[str, str] = JSON,
+        chunk_bytes: int = 1 << 30,
+        source: EventSource = EventSource.TUTORIAL,
+    ) -> Reply:
         chunks = [body[start : start + chunk_bytes] for start in range(0, len(body), chunk_bytes)] or [b""]
-        return await self.request("POST", WEBHOOK_PATH, headers, self._sent(chunks))
+        return await self.request("POST", PATHS[source], headers, self._sent(chunks))
 
     async def get(self, path: str, method: str = "GET") -> Reply:
         return await self.request(method, path, {}, self._sent([b""]))
@@ -83,7 +104,8 @@ class Client:
             sent.append(message)
 
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await self.app({"type": "http", "method": method, "path": path, "headers": raw}, receive, send)
+        scope = {"type": "http", "method": method, "path": path, "headers": raw, "client": ("192.0.2.7", 5000)}
+        await self.app(scope, receive, send)
         assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"][: len(sent)]
         if not sent:
             return Reply(0, {}, b"")
@@ -95,23 +117,42 @@ class Client:
         yield {"type": "http.disconnect"}
 
 
-def client_of(*, secret: str = "", body_seconds: float = 5, own_hosts: Sequence[str] = ()) -> Client:
+def client_of(
+    *,
+    guard: Guard | None = None,
+    per_second: float = 0,
+    body_seconds: float = 5,
+    held_bytes: int = 1 << 20,
+    own_hosts: Sequence[str] = (),
+) -> Client:
     topic = Topic()
     health = Health(lambda: 0.0)
+    written: list[bytes] = []
+    log = AccessLog(
+        wanted="all",
+        level="INFO",
+        format_="json",
+        write=written.append,
+        schedule=asyncio.get_running_loop().call_soon,
+        clock=lambda: NOW,
+    )
+    bucket = TokenBucket(per_second, lambda: 0.0) if per_second else None
     app = BridgeApp(
+        intakes=[Intake(source, guard=guard, bucket=bucket, own_hosts=own_hosts) for source in EventSource],
+        bodies=Bodies(BodyLimits(body_bytes=2048, seconds=body_seconds, held_bytes=held_bytes)),
         sender=topic,
         metrics=Metrics(CollectorRegistry()),
         health=health,
+        access_log=log,
         clock=lambda: NOW,
-        limits=Limits(body_bytes=2048, body_seconds=body_seconds),
-        secret=Secret(secret),
-        own_hosts=own_hosts,
+        timer=lambda: 0.0,
+        new_id=lambda: "made",
     )
-    return Client(app, topic, health)
+    return Client(app, topic, health, written)
 
 
 @pytest.fixture
-def client() -> Client:
+async def client() -> Client:
     return client_of()
 
 
@@ -120,7 +161,8 @@ async def test_an_attachment_is_answered_202_with_its_event_id_once_it_is_sent(c
     (taken,) = client.topic.taken
     assert (reply.status, reply.json) == (202, {"status": "queued", "eventId": taken.event_id})
     (arrival,) = client.topic.arrivals
-    assert (taken.attachment_url, arrival.received_at) == (FILE["attachmentUrl"], NOW)
+    assert arrival == Arrival(source=EventSource.TUTORIAL, request_id="made", received_at=NOW)
+    assert taken.attachment_url == FILE["attachmentUrl"]
 
 
 async def test_several_attachments_of_one_event_are_all_named(client: Client) -> None:
@@ -257,13 +299,14 @@ async def test_an_error_of_ours_is_answered_500_without_its_text(client: Client)
 
 
 async def test_with_a_secret_only_signed_bodies_are_taken() -> None:
-    client = client_of(secret="shared")
+    client = client_of(guard=Guard([HubSignature([b"shared"])]))
     signature = base64.b64encode(hmac.new(b"shared", BODY, hashlib.sha256).digest()).decode()
     signed = await client.post(headers=JSON | {"x-hub-signature-256": f"sha256={signature}"}, chunk_bytes=7)
     unsigned = await client.post()
     wrong = await client.post(BODY + b" ", headers=JSON | {"x-hub-signature-256": f"sha256={signature}"})
     assert [reply.status for reply in (signed, unsigned, wrong)] == [202, 401, 401]
     assert (unsigned.error_code, wrong.error_code) == ("signature_missing", "signature_wrong")
+    assert b"x-hub-signature-256" in wrong.headers[b"www-authenticate"]
     assert len(client.topic.taken) == 1
 
 
@@ -296,5 +339,129 @@ async def test_answers_are_counted_by_status(client: Client) -> None:
     await client.post()
     await client.post(b"not json")
     text = (await client.get("/metrics")).body.decode()
-    assert 'previews_bridge_requests_total{status="202"} 1.0' in text
-    assert 'previews_bridge_requests_total{status="400"} 1.0' in text
+    assert 'previews_bridge_requests_total{source="tutorial",status="202"} 1.0' in text
+    assert 'previews_bridge_requests_total{source="tutorial",status="400"} 1.0' in text
+
+
+OPEN_MESSAGE = {
+    "id": "message-1",
+    "channel": {},
+    "conversationId": "conversation-1",
+    "content": [{"attachment": {"id": name, "url": f"https://files.example.com/{name}"}} for name in ("a", "b")],
+}
+MEDIA = {"messages": [{"message": {"id": "message-1"}, "media": [{"id": "file-1", "url": "https://x.example/"}]}]}
+NOTIFICATION = {
+    "topicName": "v2.detail.events.conversations.messages",
+    "eventBody": {"id": "conversation-1", "participants": [{"purpose": "customer", **MEDIA}]},
+}
+EVENTS = {
+    EventSource.TUTORIAL: json.loads(BODY),
+    EventSource.OPEN_MESSAGING: OPEN_MESSAGE,
+    EventSource.NOTIFICATIONS: NOTIFICATION,
+    EventSource.MESSAGES: {"conversationId": "conversation-1", "messageId": "message-1"},
+}
+
+
+@pytest.mark.parametrize("source", EventSource)
+async def test_each_source_has_its_path_and_the_tutorials_takes_every_kind(client: Client, source: EventSource) -> None:
+    body = json.dumps(EVENTS[source]).encode()
+    own = await client.post(body, source=source)
+    common = await client.post(body)
+    assert (own.status, own.json) == (202, common.json)
+    assert [arrival.source for arrival in client.topic.arrivals] == [source, source]
+
+
+async def test_a_source_over_its_rate_is_answered_429_and_told_when_to_come_again() -> None:
+    client = client_of(per_second=0.3)
+    first, second = await client.post(), await client.post()
+    assert (first.status, second.status, second.error_code) == (202, 429, "too_many_requests")
+    assert second.headers[b"retry-after"] == b"4"
+    assert len(client.topic.taken) == 1
+
+
+async def test_strangers_spend_nothing_of_the_rate() -> None:
+    client = client_of(guard=Guard([HubSignature([b"shared"])]), per_second=1)
+    signature = base64.b64encode(hmac.digest(b"shared", BODY, "sha256")).decode()
+    for _ in range(3):
+        assert (await client.post()).status == 401
+    assert (await client.post(headers=JSON | {"x-hub-signature-256": f"sha256={signature}"})).status == 202
+
+
+async def test_unfinished_bodies_that_hold_too_much_together_are_refused_and_let_go() -> None:
+    client = client_of(held_bytes=1000)
+    assert (await client.post(BODY.ljust(2048), chunk_bytes=2048)).status == 202
+    reply = await client.post(BODY.ljust(2048), chunk_bytes=600)
+    assert (reply.status, reply.error_code, reply.headers[b"retry-after"]) == (503, "overloaded", b"1")
+    assert (await client.post(BODY.ljust(900), chunk_bytes=300)).status == 202
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("4bf92f3577b34da6", "4bf92f3577b34da6"),
+        ("a" * 128, "a" * 128),
+        ("a" * 129, "made"),
+        ("", "made"),
+        ("two words", "made"),
+        ('"}\n{"', "made"),
+        ("\xff", "made"),
+    ],
+)
+async def test_a_sane_request_id_comes_back_and_any_other_is_replaced(client: Client, given: str, told: str) -> None:
+    reply = await client.post(headers=JSON | {"x-request-id": given})
+    refused = await client.post(b"not json", headers=JSON | {"x-request-id": given})
+    await asyncio.sleep(0)
+    assert reply.headers[b"x-request-id"] == refused.headers[b"x-request-id"] == told.encode()
+    assert [arrival.request_id for arrival in client.topic.arrivals] == [told]
+    assert [line["request_id"] for line in client.lines] == [told, told]
+
+
+async def test_the_trace_is_handed_on_as_it_came_unless_it_is_no_text(client: Client) -> None:
+    await client.post(headers=JSON | {"traceparent": "00-1-2-01", "tracestate": "a=1,b=2"})
+    await client.post(headers=JSON | {"traceparent": "\xff", "tracestate": "x" * 600})
+    assert [(arrival.traceparent, arrival.tracestate) for arrival in client.topic.arrivals] == [
+        ("00-1-2-01", "a=1,b=2"),
+        ("", ""),
+    ]
+
+
+async def test_each_webhook_has_one_line_with_its_event_ids_and_its_end(client: Client) -> None:
+    await client.post(json.dumps(OPEN_MESSAGE).encode())
+    await client.post(b"[]", source=EventSource.MESSAGES)
+    client.topic.failure = Retryable(Reason.KAFKA_UNAVAILABLE, "Kafka is away")
+    await client.post()
+    await asyncio.sleep(0)
+    queued, refused, unavailable = client.lines
+    assert queued == {
+        "at": "2023-11-14T22:13:20.500+00:00",
+        "level": "info",
+        "event": "webhook.answered",
+        "logger": "stream.bridge.access_log",
+        "status": 202,
+        "path": WEBHOOK_PATH,
+        "request_id": "made",
+        "peer": "192.0.2.7",
+        "duration_ms": 0.0,
+        "source": "tutorial",
+        "event_ids": ["message-1:a", "message-1:b"],
+        "conversation_id": "conversation-1",
+    }
+    assert (refused["status"], refused["code"], refused["source"]) == (422, "wrong_shape", "messages")
+    assert (unavailable["level"], unavailable["code"]) == ("warning", "kafka_unavailable")
+    assert unavailable["why"] == "Kafka is away"
+
+
+async def test_probes_have_no_line_and_an_unknown_path_has_a_short_one(client: Client) -> None:
+    await client.get("/healthz")
+    await client.get("/" + "\udcff" * 500)
+    await asyncio.sleep(0)
+    (line,) = client.lines
+    assert (line["status"], line["code"], len(line["path"])) == (404, "not_found", 200)
+
+
+async def test_a_retiring_bridge_is_not_ready_but_takes_webhooks_and_ends_their_connections(client: Client) -> None:
+    assert b"connection" not in (await client.post()).headers
+    client.app.retire()
+    reply = await client.post()
+    assert (reply.status, reply.headers[b"connection"]) == (202, b"close")
+    assert (await client.get("/readyz")).status == 503

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream.bridge.process import Bridge, Ending
-from stream.settings import BridgeSettings, WrongSettingError
+from stream.settings import BridgeSettings, Secret, WrongSettingError
 from tests.harness.processes import Process, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -62,8 +62,8 @@ async def test_a_part_that_fails_ends_the_process_as_failed() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        BridgeSettings(bridge_host="no such host.invalid"),
-        BridgeSettings(bridge_host="192.0.2.1"),
+        BridgeSettings(bridge_host="no such host.invalid", webhook_allow_unauthenticated=True),
+        BridgeSettings(bridge_host="192.0.2.1", webhook_secret=Secret("hidden")),
     ],
 )
 async def test_an_address_that_is_not_ours_is_a_wrong_setting(settings: BridgeSettings) -> None:

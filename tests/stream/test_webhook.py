@@ -1,7 +1,5 @@
-import base64
 import contextlib
 import hashlib
-import hmac
 import json
 from typing import Any
 
@@ -9,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.arrival import EventSource
 from stream.messages import Attachment, decode_attachment, encode, event_id
-from stream.webhook import Ignored, MalformedError, check_signature, parse
+from stream.refusals import RefusedRequestError
+from stream.sources.body import Ignored
+from stream.webhook import MAX_FILES, parse, source_of
 
+TUTORIAL_PATH = EventSource.TUTORIAL  # which takes every kind
 TUTORIAL: dict[str, Any] = {
     "event": "webchat:attachment",
     "data": {
@@ -94,20 +96,20 @@ def without(payload: dict[str, Any], *path: str | int) -> dict[str, Any]:
 
 
 def attachments(payload: Any, *own_hosts: str) -> tuple[Attachment, ...]:
-    found = parse(json.dumps(payload).encode(), own_hosts)
+    found = parse(TUTORIAL_PATH, json.dumps(payload).encode(), own_hosts)
     assert not isinstance(found, Ignored), found
-    return found
+    return found.attachments
 
 
 def ignored(payload: Any, *own_hosts: str) -> str:
-    found = parse(json.dumps(payload).encode(), own_hosts)
+    found = parse(TUTORIAL_PATH, json.dumps(payload).encode(), own_hosts)
     assert isinstance(found, Ignored), found
     return found.reason
 
 
-def malformed(body: bytes) -> MalformedError:
-    with pytest.raises(MalformedError) as caught:
-        parse(body)
+def malformed(body: bytes) -> RefusedRequestError:
+    with pytest.raises(RefusedRequestError) as caught:
+        parse(TUTORIAL_PATH, body)
     return caught.value
 
 
@@ -178,9 +180,17 @@ def test_receipts_and_messages_without_files_are_ignored() -> None:
     assert ignored(without(OPEN_MESSAGE, "content")) == "no_attachment"
 
 
-def test_a_link_that_somebody_wrote_is_no_file() -> None:
-    payload = changed(OPEN_MESSAGE, "content", 0, "attachment", "mediaType", to="Link")
+@pytest.mark.parametrize("path", [("mediaType",), ("contentType",)])
+@pytest.mark.parametrize("kind", ["Link", "Location", "location"])
+def test_a_link_or_a_location_that_somebody_sent_is_no_file(path: tuple[str], kind: str) -> None:
+    inner = ("attachment", *path) if path == ("mediaType",) else path
+    payload = changed(OPEN_MESSAGE, "content", 0, *inner, to=kind)
     assert [attachment.attachment_id for attachment in attachments(payload)] == ["file-2"]
+
+
+def test_a_link_among_the_media_of_a_notification_is_no_file() -> None:
+    media = ("eventBody", "participants", 0, "messages", 0, "media", 0)
+    assert ignored(changed(NOTIFICATION, *media, "mediaType", to="Link")) == "no_attachment"
 
 
 def test_an_open_message_with_files_and_no_conversation_names_the_field() -> None:
@@ -208,9 +218,10 @@ def test_files_that_the_conversation_sent_out_are_ignored() -> None:
     assert ignored(changed(NOTIFICATION, *customer, "messages", 0, "messageStatus", to="sent")) == "outbound"
 
 
-def test_notifications_of_other_topics_are_ignored() -> None:
+def test_heartbeats_and_notifications_of_other_topics_are_ignored() -> None:
     heartbeat = {"topicName": "channel.metadata", "eventBody": {"message": "WebSocket Heartbeat"}}
-    assert ignored(heartbeat) == ignored({"detail": heartbeat}) == ignored({"detail": {}}) == "other_topic"
+    assert ignored(heartbeat) == ignored({"detail": heartbeat}) == "heartbeat"
+    assert ignored({"topicName": "v2.users.1.presence"}) == ignored({"detail": {}}) == "other_topic"
 
 
 def test_a_message_alone_is_to_be_resolved_through_the_api() -> None:
@@ -269,9 +280,9 @@ def test_a_refused_payload_is_told_which_field_is_wrong(payload: Any, field: str
 
 def test_half_an_emoji_in_a_file_name_does_not_cost_the_file() -> None:
     body = json.dumps(TUTORIAL).replace("a.png", r"a\ud83d.png").encode()
-    found = parse(body)
+    found = parse(TUTORIAL_PATH, body)
     assert not isinstance(found, Ignored)
-    assert found[0].file_name == "a?.png"
+    assert found.attachments[0].file_name == "a?.png"
 
 
 @given(body=st.binary() | st.recursive(st.binary(), lambda inner: inner.map(lambda part: b'{"event":' + part + b"}")))
@@ -299,34 +310,34 @@ def paths(value: Any) -> list[tuple[str | int, ...]]:
 
 
 def parse_any(body: bytes) -> None:
-    found: tuple[Attachment, ...] | Ignored = ()
-    with contextlib.suppress(MalformedError):
-        found = parse(body)
-    for attachment in found if isinstance(found, tuple) else ():
-        assert decode_attachment(encode(attachment)) == attachment
+    for path in EventSource:
+        with contextlib.suppress(RefusedRequestError):
+            found = parse(path, body)
+            for attachment in () if isinstance(found, Ignored) else found.attachments:
+                assert decode_attachment(encode(attachment)) == attachment
 
 
-def signature(secret: str, body: bytes) -> bytes:
-    return b"sha256=" + base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
+@pytest.mark.parametrize("payload", SAMPLES)
+def test_the_path_of_its_own_takes_a_payload_as_the_common_path_does(payload: dict[str, Any]) -> None:
+    body = json.dumps(payload).encode()
+    assert parse(source_of(body), body) == parse(TUTORIAL_PATH, body)
 
 
-def test_the_signature_of_the_raw_body_is_accepted() -> None:
-    check_signature("secret", b'{"a": 1}', signature("secret", b'{"a": 1}'))
+@pytest.mark.parametrize("path", [source for source in EventSource if source is not TUTORIAL_PATH])
+@pytest.mark.parametrize("payload", [{}, *SAMPLES])
+def test_the_path_of_a_source_takes_no_other_kind(path: EventSource, payload: dict[str, Any]) -> None:
+    body = json.dumps(payload).encode()
+    if payload and source_of(body) is path:
+        return
+    with pytest.raises(RefusedRequestError) as caught:
+        parse(path, body)
+    assert (caught.value.status, caught.value.code) == (422, "wrong_shape")
 
 
-@pytest.mark.parametrize(
-    ("header", "code"),
-    [
-        (None, "signature_missing"),
-        (b"", "signature_wrong"),
-        (b"sha256=" + b"A" * 44, "signature_wrong"),
-        (b"sha256=\xff", "signature_wrong"),
-        (signature("other secret", b"body"), "signature_wrong"),
-        (signature("secret", b"body "), "signature_wrong"),
-        (hmac.new(b"secret", b"body", hashlib.sha256).hexdigest().encode(), "signature_wrong"),
-    ],
-)
-def test_a_missing_or_wrong_signature_is_refused(header: bytes | None, code: str) -> None:
-    with pytest.raises(MalformedError) as caught:
-        check_signature("secret", b"body", header)
-    assert (caught.value.status, caught.value.code) == (401, code)
+def test_an_event_of_more_files_than_the_queue_is_made_for_is_refused_as_a_whole() -> None:
+    files = [
+        {"attachment": {"id": str(number), "url": "https://files.example.com/"}} for number in range(MAX_FILES + 1)
+    ]
+    error = malformed(json.dumps(OPEN_MESSAGE | {"content": files}).encode())
+    assert (error.status, error.code) == (422, "too_many_files")
+    assert len(attachments(OPEN_MESSAGE | {"content": files[1:]})) == MAX_FILES

@@ -72,7 +72,7 @@ def post(rig: Rig, body: bytes, content_type: str = "application/json") -> tuple
     try:
         connection.request("POST", "/webhooks/genesys/attachments", body, {"Content-Type": content_type})
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())["error"]["code"]
+        return answer.status, json.loads(answer.read())["code"]
     finally:
         connection.close()
 

@@ -45,7 +45,7 @@ class Guests(threading.Thread):
             status, answer = self._rig.send("photo.png", self._rig.files.url("photo.png"), **data)
             self.statuses.append(status)
             if status != 202:
-                self.errors.add(str(answer.get("error", {}).get("code")))
+                self.errors.add(str(answer.get("code")))
 
     def wait_for(self, status: int) -> None:
         """Wait for the next answer of this status."""
