@@ -17,12 +17,14 @@ from tools import servers as installed
 CHART = Path(__file__).resolve().parents[2] / "helm"
 KUBERNETES = ["--kube-version", "1.31.0"]
 S3 = ["--set", "settings.S3_ENDPOINT=https://s3.example.com"]
+GUARDED = ["--set", "secret.values.WEBHOOK_OPEN_MESSAGING_CREDENTIALS=hub:hush"]
 EVERYTHING = [
     *S3,
     *("--set", "networkPolicy.enabled=true"),
     *("--set", "bridge.ingress.enabled=true"),
     *("--set", "bridge.ingress.host=previews.example.com"),
     *("--set", "secret.values.GENESYS_CLIENT_SECRET=hush"),
+    *GUARDED,
 ]
 KNOWN = {name.upper() for kind in (BridgeSettings, WorkerSettings) for name in kind.__struct_fields__}
 WORKER = load(
@@ -119,7 +121,8 @@ def test_probes_ask_the_port_that_the_process_listens_on(manifests: Manifests, c
 def test_the_pods_outlive_the_drain_of_their_process(manifests: Manifests) -> None:
     bridge = manifests["Deployment", "p-bridge"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     worker = manifests["Deployment", "p-worker"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    pre_stop_seconds = 5
+    pre_stop_seconds = float(manifests["ConfigMap", "p-bridge"]["data"]["BRIDGE_PRE_STOP_SECONDS"])
+    assert pre_stop_seconds > 0
     assert bridge > BridgeSettings().bridge_drain_seconds + pre_stop_seconds
     assert worker > WORKER.shutdown_seconds
 
@@ -145,11 +148,31 @@ def test_topics_are_made_before_the_pods(manifests: Manifests) -> None:
     ("arguments", "reason"),
     [
         ([], "settings.S3_ENDPOINT must be set"),
-        ([*S3, "--set", "settings.S3_SECRET_KEY=hush"], "S3_SECRET_KEY is a secret"),
-        ([*S3, "--set", "bridge.ingress.enabled=true"], "bridge.ingress.host must be set"),
+        ([*S3, *GUARDED, "--set", "settings.S3_SECRET_KEY=hush"], "S3_SECRET_KEY is a secret"),
+        (
+            [*S3, *GUARDED, "--set", "bridge.settings.WEBHOOK_MESSAGES_CREDENTIALS=bearer:hush"],
+            "WEBHOOK_MESSAGES_CREDENTIALS is a secret",
+        ),
+        ([*S3, *GUARDED, "--set", "bridge.ingress.enabled=true"], "bridge.ingress.host must be set"),
+        (S3, "the bridge does not start"),
     ],
 )
 def test_a_wrong_value_is_named(helm: Helm, arguments: list[str], reason: str) -> None:
     rendered = helm("template", "p", str(CHART), *KUBERNETES, *arguments)
     assert rendered.returncode != 0
     assert reason in rendered.stderr
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        GUARDED,
+        ["--set", "secret.existingName=of-my-own"],
+        ["--set", "secret.values.WEBHOOK_SECRET=hush"],
+        ["--set", "bridge.settings.WEBHOOK_ALLOW_UNAUTHENTICATED=true"],
+    ],
+)
+def test_a_bridge_that_would_start_is_rendered(helm: Helm, arguments: list[str]) -> None:
+    rendered = helm("template", "p", str(CHART), *KUBERNETES, *S3, *arguments)
+    assert rendered.returncode == 0, rendered.stderr
