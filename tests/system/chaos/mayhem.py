@@ -20,6 +20,8 @@ LOOK_SECONDS: Final = 0.05
 TELL_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 40.0
 """A process that takes longer to end in order hangs."""
+IN_ORDER: Final = (0, 3, -SIGTERM)
+"""3: a worker that was told to end while Kafka was away could not commit; -SIGTERM: it did not listen for it yet."""
 WORKERS: Final = range(2, 5)
 OURS: Final[frozenset[Role]] = frozenset({"worker", "bridge"})
 
@@ -163,7 +165,7 @@ class Mayhem:
             say(f"{process.name} does not end")
             self.counts["hangs"] += 1
             process.kill()
-        elif ending.role in OURS and process.exit_code not in (0, -SIGTERM):  # the latter before it listens for it
+        elif ending.role in OURS and process.exit_code not in IN_ORDER:
             self._crashed(process, f"ended with {process.exit_code} instead of 0")
         if ending.back_after_seconds is None:
             self._away.append(process)
