@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agents.due import Due
-from agents.link import LinkRow
+from agents.link import LinkRow, forget_row
 from agents.render import expiry_row
 from agents.results import Results
 from agents.routing import Task
@@ -40,15 +40,23 @@ class LifecycleAgent:
             case Expire():
                 await self._expire(task.message, task.record.partition)
             case Forget():
-                await self._links.delete(task.record.partition, task.message.event_id)
+                await self._forget(task.message.event_id, task.record.partition)
+
+    async def _forget(self, event_id: str, partition: int) -> None:
+        if not self._is_renewed(forget_row(event_id), partition):  # e.g. posted again after a late replay
+            await self._links.delete(partition, event_id)
+
+    def _is_renewed(self, row: str, partition: int) -> bool:
+        """Return whether a later command of the same kind is on its way."""
+        renewed = self._due.get(partition, row)
+        return renewed is not None and renewed.due_at > self._clock()
 
     async def _expire(self, command: Expire, partition: int) -> None:
         now = self._clock()
         if command.expires_at > now:
             raise Postponed(Reason.NOT_DUE, "the preview's time has not come", command.expires_at)
-        renewed = self._due.get(partition, expiry_row(command.object_key))
-        if renewed is not None and renewed.due_at > now:
-            return  # rendered again meanwhile, e.g. by a replay: a later command is on its way
+        if self._is_renewed(expiry_row(command.object_key), partition):
+            return  # rendered again meanwhile, e.g. by a replay
         await self._store.delete(command.object_key)
         self._metrics.previews_expired.inc()
         record = LifecycleRecord(

@@ -115,7 +115,7 @@ class LinkAgent:
         preview, partition = task.message, task.record.partition
         row = self._links.get(partition, preview.attachment.event_id)
         if row is None:
-            return None
+            return await self._said_long_ago(task) if task.delivery.replays and not self._policy.idempotent else None
         if row.state == "sent":
             self._metrics.duplicates.inc()
             return row.message_id
@@ -124,6 +124,16 @@ class LinkAgent:
         message_id = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
         if message_id is not None:
             self._metrics.duplicates.inc()
+            await self._note_sent(task, message_id)
+        return message_id
+
+    async def _said_long_ago(self, task: Task[Preview]) -> str | None:
+        """Look before a replay: a dead letter is kept for longer than the row that tells what was said."""
+        preview = task.message
+        message_id = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
+        if message_id is not None:
+            self._metrics.duplicates.inc()
+            await self._remember_to_forget(task)
             await self._note_sent(task, message_id)
         return message_id
 
@@ -171,17 +181,21 @@ class LinkAgent:
 
     async def _note_sending(self, task: Task[Preview], not_before: float) -> None:
         partition, event_id = task.record.partition, task.message.attachment.event_id
+        # Both before the POST: a crash can then leave neither a post without a row nor a row that stays for ever.
+        await asyncio.gather(
+            self._remember_to_forget(task),
+            self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before)),
+        )
+
+    async def _remember_to_forget(self, task: Task[Preview]) -> None:
+        event_id = task.message.attachment.event_id
         forget = DueRow(
             due_at=self._clock() + self._policy.row_lifetime_seconds,
             topic=self._topics.lifecycle,
             key=task.record.key,
             value=encode(Forget(event_id=event_id)),
         )
-        # Both before the POST: a crash can then leave neither a post without a row nor a row that stays for ever.
-        await asyncio.gather(
-            self._due.put(partition, f"forget/{event_id}", forget),
-            self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before)),
-        )
+        await self._due.put(task.record.partition, forget_row(event_id), forget)
 
     async def _note_sent(self, task: Task[Preview], message_id: str) -> None:
         event_id = task.message.attachment.event_id
@@ -217,3 +231,8 @@ class LinkAgent:
             finished_at=self._clock(),
         )
         await self._results.outcome(outcome, attachment.received_at)
+
+
+def forget_row(event_id: str) -> str:
+    """Return the due table's key of the end of an event's row."""
+    return f"forget/{event_id}"

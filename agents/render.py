@@ -14,7 +14,7 @@ from agents.sender import Send
 from agents.source import Source
 from agents.storage import ObjectStore
 from stream.failures import Reason, Rejected, Stage
-from stream.headers import EVENT_ID, foreign
+from stream.headers import EVENT_ID, REPLAYS, RecordHeaders, foreign
 from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, Variant, encode
 from stream.settings import Secret
 from stream.telemetry import Metrics
@@ -173,8 +173,14 @@ class RenderAgent:
             self._topics.previews,
             key=attachment.conversation_id.encode(),
             value=encode(preview),
-            headers=[*foreign(task.record.headers), (EVENT_ID, attachment.event_id.encode())],
+            headers=[*foreign(task.record.headers), (EVENT_ID, attachment.event_id.encode()), *_replays(task)],
         )
+
+
+def _replays(task: Task[Attachment]) -> RecordHeaders:
+    """Let the link agent know of a replay: it looks before it posts."""
+    replays = task.delivery.replays
+    return [(REPLAYS, str(replays).encode())] if replays else []
 
 
 def expiry_row(key: str) -> str:
