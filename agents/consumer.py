@@ -65,6 +65,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # ListOffsets and the first fetch of newly resumed partitions would wait behind the fetch that is under way.
         consumer._fetch_max_wait_ms = int(FETCH_WAIT_SECONDS * 1000)  # noqa: SLF001 - read when it starts
         consumer._fetch_max_bytes = FETCHED_BYTES  # noqa: SLF001 - likewise; aiokafka has 50 MiB
+        # Other producers may use transactions, and what they take back must not be worked on.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001 - likewise; Faust asks for it with its own alone
         return consumer
 
     def wake(self) -> None:

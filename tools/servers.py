@@ -1,4 +1,4 @@
-"""The real servers of the tests, from Maven Central and the Go module proxy, cached outside the checkout."""
+"""The real servers and clients of the tests, from Maven Central, the Go module proxy and Debian; cached outside."""
 
 import functools
 import hashlib
@@ -24,9 +24,12 @@ GO_PROGRAMS = {
 
 def missing_packages() -> list[str]:
     """Name what the servers still need from Debian."""
-    java_packages = [] if find_java() else ["default-jre-headless"]
-    maven_packages = [] if kafka_jars().exists() or shutil.which("mvn") else ["maven"]
-    return java_packages + maven_packages
+    absent = {
+        "default-jdk-headless": find_jdk() is None,
+        "maven": not kafka_jars().exists() and shutil.which("mvn") is None,
+        "kcat": shutil.which("kcat") is None,
+    }
+    return [package for package, is_absent in absent.items() if is_absent]
 
 
 def is_prepared() -> bool:
@@ -53,9 +56,18 @@ def program(name: str) -> Path:
 
 def find_java() -> Path | None:
     """Return a Java that is new enough for Kafka; the machine's default may be older than another one it has."""
+    return _first_new_enough(_javas())
+
+
+def find_jdk() -> Path | None:
+    """Return such a Java that brings the compiler, too: it runs a file of source, as docs/producers.md does."""
+    return _first_new_enough(java for java in _javas() if (java.resolve().parent / "javac").exists())
+
+
+def _javas() -> list[Path]:
     named = [Path(home) / "bin" / "java" for home in (os.environ.get("JAVA_HOME"),) if home]
     found = [Path(path) for path in (shutil.which("java"),) if path]
-    return _first_new_enough([*named, *found, *sorted(Path("/usr/lib/jvm").glob("*/bin/java"))])
+    return [*named, *found, *sorted(Path("/usr/lib/jvm").glob("*/bin/java"))]
 
 
 def _first_new_enough(candidates: Iterable[Path]) -> Path | None:

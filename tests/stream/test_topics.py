@@ -50,6 +50,12 @@ def test_tables_are_compacted_and_all_else_is_deleted_in_time() -> None:
     assert wanted["prod.dead-letters"]["retention.ms"] == str(720 * 3_600_000)
 
 
+def test_records_get_the_brokers_time_so_that_no_producers_clock_decides_on_their_end() -> None:
+    deleted = [spec.config for spec in specs(SETTINGS) if "delete" in spec.config["cleanup.policy"]]
+    assert len(deleted) == 5
+    assert {config["message.timestamp.type"] for config in deleted} == {"LogAppendTime"}
+
+
 def test_a_dead_letter_fits_though_it_holds_the_largest_record_in_base64() -> None:
     wanted = {spec.name: int(spec.config["max.message.bytes"]) for spec in specs(SETTINGS)}
     assert wanted["prod.dead-letters"] > wanted["prod.attachments"] * 4 / 3

@@ -35,6 +35,14 @@ def test_a_java_home_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch:
     assert servers.find_java() == on_path
 
 
+def test_a_java_without_its_compiler_runs_kafka_but_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, kit = java(tmp_path / "runtime", "17.0.15"), java(tmp_path / "kit", "17.0.15")
+    (kit.parent / "javac").touch()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "runtime"))
+    monkeypatch.setenv("PATH", f"{kit.parent}:{os.defpath}")
+    assert (servers.find_java(), servers.find_jdk()) == (runtime, kit)
+
+
 def test_another_version_of_a_server_is_another_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     paths = {servers.program(name) for name in servers.GO_PROGRAMS}
