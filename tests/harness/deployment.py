@@ -119,12 +119,16 @@ class Deployment:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command of the product to its end; return its exit code and what it printed."""
-        name = "-".join(part.strip("-") for part in arguments[:3])
+        command = self.begin("-".join(part.strip("-") for part in arguments[:3]), *arguments)
+        code = command.wait(READY_SECONDS)
+        return code, command.log.read_text()
+
+    def begin(self, name: str, *arguments: str) -> Process:
+        """Start a command of the product, under a name for its log."""
         command = self._process(name, arguments)
         command.log.unlink(missing_ok=True)
         command.start()
-        code = command.wait(READY_SECONDS)
-        return code, command.log.read_text()
+        return command
 
     def __enter__(self) -> Self:
         return self

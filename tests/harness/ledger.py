@@ -78,8 +78,9 @@ class Ledger:
         )
         while not self._stop.is_set():
             for message in consumer.consume(500, timeout=POLL_SECONDS):
-                if message.error() is None:
-                    self._note(message.topic() or "", message.value() or b"")
+                value = message.value()
+                if message.error() is None and value is not None:  # else a tombstone of a purge
+                    self._note(message.topic() or "", value)
         consumer.close()
 
     def _note(self, topic: str, value: bytes) -> None:

