@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline check format lock schemas clean
+.PHONY: help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate check format lock schemas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-render: setup ## CPU of a preview beside the tutorial's way and the peers;
 
 bench-pipeline: setup ## Previews a second without Kafka beside the tutorial's way; QUICK=1, DOCS=1 as above
 	@$(BIN)/python -m bench.pipeline $(BENCH_OPTIONS)
+
+bench-rate: servers ## What one worker and three use of 300 calls a minute; five minutes, the last line is JSON
+	@$(BIN)/python -m bench.rate
 
 check: setup ## Lint, formatting, types, layers, dependencies
 	@$(BIN)/ruff check

@@ -2,7 +2,8 @@
 
 The row of an event says SENDING before the POST and SENT after it. A delivery that finds SENT is done. One that
 finds SENDING cannot know whether the POST was carried out: it waits until no such POST can still be under way, then
-reads the conversation back and looks for the object key, which is part of every address of the preview.
+reads the conversation back and looks for the object key, which is part of every address of the preview. Where that
+cannot tell, a setting decides: it is posted again, or parked as a dead letter, whose replay is the order to post.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from agents.due import Due, DueRow
 from agents.genesys.links import Link
@@ -20,7 +21,7 @@ from agents.routing import Task
 from agents.rows import Rows
 from agents.sender import Send
 from agents.storage import ObjectStore
-from stream.failures import Failure, Postponed, Reason, Refused, Stage
+from stream.failures import Ambiguous, Failure, Held, Postponed, Reason, Refused, Stage
 from stream.headers import foreign
 from stream.messages import Forget, Outcome, Preview, encode
 from stream.retry import RetryPolicy
@@ -32,15 +33,22 @@ logger = logging.getLogger(__name__)
 POST_START_SECONDS: Final = 20.0
 """How long a post may wait for its share of the rate before it must not start any more."""
 CLOCK_SKEW_SECONDS: Final = 5.0
+INTERRUPTED: Final = "interrupted"
+LATE: Final = "late"
 
 
 class LinkRow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How far the post of an event has come; `notBefore` is Unix time in seconds."""
+    """How far the post of an event has come; `notBefore` is Unix time in seconds.
+
+    `parkedAfterReplays` tells that the event was parked, and how often it had been replayed then: a delivery that was
+    replayed more often is the operator's answer. A parked row is a SENDING one to workers that do not know the field.
+    """
 
     version: int = 1
     state: Literal["sending", "sent"]
     not_before: float = 0.0
     message_id: str = ""
+    parked_after_replays: int | None = None
 
 
 class Poster(Protocol):
@@ -50,7 +58,7 @@ class Poster(Protocol):
         """Post and return the message id; the write never starts after `write_before`, Unix seconds."""
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
-        """Return the id of the message that holds the needle."""
+        """Return the id of the message that holds the needle; raises Refused or Held where it may not look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,10 @@ class LinkPolicy:
     """As long as a record of the event can still be delivered, and as its preview lives."""
     idempotent: bool
     """Posting twice says nothing twice (mode `attributes`), so no row is needed."""
+    reads_back_all: bool = True
+    """What was posted can be found, so that what is not found was not posted; other modes may post elsewhere."""
+    uncertain_post: Literal["repeat", "park"] = "park"
+    """What happens to a preview that may have been posted where reading back cannot tell."""
 
 
 class LinkAgent:
@@ -111,9 +123,8 @@ class LinkAgent:
         await self._conclude(task, link, message_id)
 
     async def _said_before(self, task: Task[Preview]) -> str | None:
-        """Return the message id of an earlier delivery's post, None when there certainly was none."""
-        preview, partition = task.message, task.record.partition
-        row = self._links.get(partition, preview.attachment.event_id)
+        """Return the message id of an earlier delivery's post, None when it is to be posted now."""
+        row = self._row(task)
         if row is None:
             return await self._said_long_ago(task) if task.delivery.replays and not self._policy.idempotent else None
         if row.state == "sent":
@@ -121,21 +132,51 @@ class LinkAgent:
             return row.message_id
         if self._clock() < row.not_before:
             raise Postponed(Reason.POST_UNCERTAIN, "an earlier post may still be under way", row.not_before)
-        message_id = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
+        message_id, doubt = await self._look_for(task.message)
+        if task.delivery.tried_since is None and row.parked_after_replays is None:  # else it was counted as it happened
+            self._metrics.posts_ambiguous.labels(INTERRUPTED).inc()
         if message_id is not None:
             self._metrics.duplicates.inc()
             await self._note_sent(task, message_id)
+        elif doubt and not self._may_repeat(task, row):
+            await self._park(task, row, doubt)
         return message_id
 
     async def _said_long_ago(self, task: Task[Preview]) -> str | None:
         """Look before a replay: a dead letter is kept for longer than the row that tells what was said."""
-        preview = task.message
-        message_id = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
+        message_id, _ = await self._look_for(task.message)
         if message_id is not None:
             self._metrics.duplicates.inc()
             await self._remember_to_forget(task)
             await self._note_sent(task, message_id)
         return message_id
+
+    async def _look_for(self, preview: Preview) -> tuple[str | None, str]:
+        """Return the id of the message that names the preview, if found; else why it may be there all the same."""
+        try:
+            found = await self._poster.find(preview.attachment.conversation_id, preview.object_key)
+        except Refused as refused:
+            return None, f"the conversation cannot be read back ({refused.message})"
+        except Held as held:
+            if held.reason is not Reason.PERMISSION_MISSING:
+                raise
+            return None, f"the conversation may not be read back ({held.message})"
+        return found, "" if self._policy.reads_back_all else "Genesys may have put it into another conversation"
+
+    def _may_repeat(self, task: Task[Preview], row: LinkRow) -> bool:
+        """Tell whether the preview may be said twice: by the setting, or because an operator has replayed it."""
+        if self._policy.uncertain_post == "repeat":
+            return True
+        return row.parked_after_replays is not None and task.delivery.replays > row.parked_after_replays
+
+    async def _park(self, task: Task[Preview], row: LinkRow, doubt: str) -> None:
+        parked = structs.replace(row, parked_after_replays=task.delivery.replays)
+        # Before the dead letter: no replay of it may find a row that does not know of the question.
+        await self._links.put(task.record.partition, task.message.attachment.event_id, parked)
+        raise Refused(Reason.POST_UNVERIFIED, f"an earlier post may have been made, and {doubt}; a replay posts it")
+
+    def _row(self, task: Task[Preview]) -> LinkRow | None:
+        return self._links.get(task.record.partition, task.message.attachment.event_id)
 
     async def _still_there(self, preview: Preview) -> bool:
         return self._clock() < preview.expires_at and await self._store.exists(preview.object_key)
@@ -157,27 +198,42 @@ class LinkAgent:
         if self._policy.idempotent:
             return await self._poster.post(link, write_before=write_before)
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
+        before = self._row(task)
         await self._note_sending(task, not_before)
         certainly_unsaid = False
+        late = False
         try:
             message_id = await self._poster.post(link, write_before=write_before)
         except Failure as failure:
-            certainly_unsaid = failure.reason is not Reason.GENESYS_AMBIGUOUS
-            if certainly_unsaid:  # the next try need not look
-                await self._links.delete(task.record.partition, link.event_id)
+            certainly_unsaid = not isinstance(failure, Ambiguous)
+            if isinstance(failure, Ambiguous):
+                self._metrics.posts_ambiguous.labels(failure.kind).inc()
+            else:
+                await self._restore(task, before)
             raise
         finally:
             if not certainly_unsaid:
-                self._tell_if_late(link, not_before)
+                late = self._tell_if_late(link, not_before)
+        if late:
+            self._metrics.posts_ambiguous.labels(LATE).inc()
         await self._note_sent(task, message_id)
         return message_id
 
-    def _tell_if_late(self, link: Link, not_before: float) -> None:
+    async def _restore(self, task: Task[Preview], before: LinkRow | None) -> None:
+        """Put back what was known before a post that certainly was not made; mostly nothing, so nobody need look."""
+        partition, event_id = task.record.partition, task.message.attachment.event_id
+        if before is None:
+            await self._links.delete(partition, event_id)
+        else:
+            await self._links.put(partition, event_id, before)
+
+    def _tell_if_late(self, link: Link, not_before: float) -> bool:
         """Count a post that another worker may have given up waiting for, because this one was frozen as it wrote."""
         late_seconds = self._clock() - not_before
         if late_seconds > 0:
             self._metrics.late_posts.inc()
             logger.warning("link.late", extra={"event_id": link.event_id, "late_seconds": round(late_seconds, 1)})
+        return late_seconds > 0
 
     async def _note_sending(self, task: Task[Preview], not_before: float) -> None:
         partition, event_id = task.record.partition, task.message.attachment.event_id

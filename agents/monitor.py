@@ -1,7 +1,7 @@
 """The worker's heartbeat: gauges, readiness, this worker's share of the Genesys budget, and crashes of Faust."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 from faust.types import TP
@@ -9,7 +9,7 @@ from faust.types import TP
 from agents.app import PreviewApp
 from agents.breaker import Breaker
 from agents.due import DueIndex
-from agents.genesys import RateShare
+from agents.genesys.login import Login
 from agents.guard import Guard
 from agents.lane import Lane
 from stream.failures import Reason
@@ -37,7 +37,7 @@ class Monitor:
         app: PreviewApp,
         lanes: Mapping[str, Lane],
         index: DueIndex,
-        rate: RateShare,
+        logins: Sequence[Login],
         *,
         breakers: Iterable[Breaker],
         guard: Guard,
@@ -48,7 +48,7 @@ class Monitor:
         self._app = app
         self._lanes = lanes
         self._index = index
-        self._rate = rate
+        self._logins = logins
         self._breakers = tuple(breakers)
         self._guard = guard
         self._topics = topics
@@ -58,7 +58,10 @@ class Monitor:
     def on_assigned(self, assigned: Iterable[TP]) -> None:
         """Take the share of the budget that the owned partitions of [previews] stand for."""
         owned = sum(tp.topic == self._topics.previews for tp in assigned)
-        self._rate.set_share(owned / self._app.conf.topic_partitions)
+        share = owned / self._app.conf.topic_partitions
+        self._metrics.rate_share_fraction.set(share)
+        for login in self._logins:
+            login.rate.set_share(share)
 
     async def beats(self) -> AsyncIterator[BaseException | None]:
         """Update everything twice a second, and yield what Faust crashed with, if it did."""
@@ -75,8 +78,10 @@ class Monitor:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _tell_rate(self) -> None:
-        self._metrics.rate_share_tokens.set(self._rate.available)
-        self._metrics.rate_share_fraction.set(self._rate.share)
+        for login in self._logins:
+            client = str(login.number)
+            self._metrics.rate_share_tokens.labels(client).set(login.rate.available)
+            self._metrics.client_refused.labels(client).set(login.refusal is not None)
 
     def _tell_breakers(self) -> None:
         for breaker in self._breakers:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from agents.oauth_clients import OAuthClient, oauth_clients
 from agents.rendering.layers import Layer
 from stream.settings import (
     HttpUrl,
@@ -175,8 +176,16 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     genesys_base_url: Annotated[
         HttpUrl, Meta(description="API address when it is not https://api.GENESYS_ENV (simulator, gateway)")
     ] = ""
-    genesys_client_id: Annotated[str, Meta(description="OAuth client id (client credentials)", extra=REQUIRED)] = ""
-    genesys_client_secret: Annotated[Secret, Meta(description="OAuth client secret", extra=REQUIRED)] = Secret("")
+    genesys_client_id: Annotated[
+        str,
+        Meta(
+            description="OAuth client id (client credentials); several, separated by commas, multiply the calls",
+            extra=REQUIRED,
+        ),
+    ] = ""
+    genesys_client_secret: Annotated[
+        Secret, Meta(description="OAuth client secret; of several clients as many, in the same order", extra=REQUIRED)
+    ] = Secret("")
     genesys_post_mode: Annotated[
         Literal["communication", "agentless", "attributes", "tutorial"],
         Meta(description="How the link is posted"),
@@ -186,8 +195,15 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         Meta(description="Text of the message; {url}, {file_name}, {format}, {size_bytes} are filled in"),
     ] = "Preview generated: {url}"
     genesys_calls_per_minute: Annotated[
-        Positive, Meta(description="Calls a minute that the OAuth client may make, all workers together")
+        Positive, Meta(description="Calls a minute that each OAuth client may make, all workers together")
     ] = 300
+    genesys_uncertain_post: Annotated[
+        Literal["park", "repeat"],
+        Meta(
+            description="What happens to a link that may have been posted where the conversation cannot tell: "
+            "park it as a dead letter for an operator, or repeat it and perhaps say it twice"
+        ),
+    ] = "park"
     genesys_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one API call, seconds")] = 10.0
     genesys_agentless_from_address: Annotated[
         str, Meta(description="fromAddress for GENESYS_POST_MODE=agentless and tutorial")
@@ -227,6 +243,7 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         self._require_timings()
         require(bool(self.genesys_client_id), "GENESYS_CLIENT_ID", "", "the OAuth client's id")
         require(bool(self.genesys_client_secret), "GENESYS_CLIENT_SECRET", "", "the OAuth client's secret")
+        oauth_clients(self.genesys_client_id, self.genesys_client_secret)
         require(
             len(self.object_key_secret.reveal()) >= MIN_SECRET_CHARACTERS,
             "OBJECT_KEY_SECRET",
@@ -253,6 +270,11 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
                 f"{self.preview_ttl_seconds:.12g}",
                 f"at most {MAX_PRESIGNED_SECONDS} with presigned GET; S3_PUBLIC_BASE_URL lifts it",
             )
+
+    @property
+    def oauth_clients(self) -> tuple[OAuthClient, ...]:
+        """The OAuth clients that calls are made with."""
+        return oauth_clients(self.genesys_client_id, self.genesys_client_secret)
 
     def _require_timings(self) -> None:
         session_seconds = self.worker_session_timeout_seconds

@@ -80,9 +80,9 @@ class Worker:
         self._links = self._rows(LINKS_TABLE, LinkRow)
         self._due = Due(self._rows(DUE_TABLE, DueRow, index), index, self._send, time.time, self._topics.read)
         self._results = Results(self._topics, self._send, self.metrics, time.time, self._safe.guard)
-        self._rate = RateShare(settings.genesys_calls_per_minute, share=0.0)
+        rates = [RateShare(settings.genesys_calls_per_minute, share=0.0) for _ in settings.oauth_clients]
         self._genesys = create_genesys(
-            settings, self._rate, breaker=self._safe.genesys, repeat=self._safe.repeat, observe=self._observe_call
+            settings, rates, breaker=self._safe.genesys, repeat=self._safe.repeat, observe=self._observe_call
         )
         self._downloader = create_downloader(settings)
         self._store = GuardedStore(create_store(settings), self._safe.storage, self._safe.repeat)
@@ -93,7 +93,7 @@ class Worker:
             self._app,
             self._lanes,
             index,
-            self._rate,
+            self._genesys.logins,
             breakers=(self._safe.genesys, self._safe.storage),
             guard=self._safe.guard,
             topics=self._topics,
@@ -284,6 +284,8 @@ class Worker:
                 post_timeout_seconds=settings.genesys_timeout_seconds,
                 row_lifetime_seconds=max(settings.preview_ttl_seconds, retention_seconds),
                 idempotent=settings.genesys_post_mode == "attributes",
+                reads_back_all=settings.genesys_post_mode == "communication",
+                uncertain_post=settings.genesys_uncertain_post,
             ),
             retry=self._safe.policy,
             metrics=self.metrics,

@@ -2,6 +2,7 @@
 
 Failure
 ├── Retryable   a later attempt may succeed: delayed and tried again, then a dead letter
+│   └── Ambiguous   the post may have been done: looked for before it is tried again
 ├── Rejected    the file's fault: the outcome `rejected(verdict)`, never tried again
 ├── Refused     ours to mend (undecodable, API refuses, retries exhausted): a dead letter
 ├── Postponed   this record must wait until a known time; no attempt is spent
@@ -54,6 +55,7 @@ class Reason(StrEnum):
     CONVERSATION_CLOSED = "conversation_closed"
     STORAGE_REFUSED = "storage_refused"
     PREVIEW_MISSING = "preview_missing"
+    POST_UNVERIFIED = "post_unverified"
     INTERNAL = "internal"
     # Postponed
     POST_UNCERTAIN = "post_uncertain"
@@ -98,6 +100,15 @@ class Retryable(Failure):
         super().__init__(reason, message)
         self.args = (reason, message, retry_after_seconds)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Ambiguous(Retryable):
+    """A post may have been done although its answer was lost; `kind`, one of few words, says how it was lost."""
+
+    def __init__(self, message: str, kind: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(Reason.GENESYS_AMBIGUOUS, message, retry_after_seconds)
+        self.args = (message, kind, retry_after_seconds)
+        self.kind = kind
 
 
 class Rejected(Failure):

@@ -71,7 +71,15 @@ class Metrics:
             "guard_share_ratio",
             "Part of the conversations in the guard's window that failed for reasons of ours, 0 to 1; 0 while few did",
         )
-        self.duplicates = self._counter("duplicates_suppressed", "Deliveries found to have been posted already")
+        self.posts_ambiguous = self._counter(
+            "post_ambiguous",
+            "Posts of which it is not known whether they were made, by kind: timeout, dropped, server_error, "
+            "without_id, interrupted (a process ended before it knew), late (written after its own deadline)",
+            "kind",
+        )
+        self.duplicates = self._counter(
+            "post_duplicate_suppressed", "Deliveries found to have been posted already, so that nothing was said twice"
+        )
         self.late_posts = self._counter("late_posts", "Posts that were sent after their own deadline")
         self.previews_expired = self._counter("expired", "Previews deleted because their time had come")
         self.stage_seconds = self._histogram(
@@ -110,7 +118,14 @@ class Metrics:
         self.genesys_call_seconds = self._histogram(
             "genesys_call_seconds", "Time that a call of the Genesys API took, by call", "call", buckets=STAGE_BUCKETS
         )
-        self.rate_share_tokens = self._gauge("rate_share_tokens", "Genesys calls that may be made at once")
+        self.rate_share_tokens = self._gauge(
+            "rate_share_tokens",
+            "Genesys calls that may be made at once, by OAuth client (its place in GENESYS_CLIENT_ID, from 0)",
+            "client",
+        )
+        self.client_refused = self._gauge(
+            "genesys_client_refused", "1 while Genesys refuses this OAuth client, else 0; by client as above", "client"
+        )
         self.rate_share_fraction = self._gauge("rate_share_ratio", "This worker's part of the Genesys budget, 0 to 1")
         self.breaker_state = Enum(
             "breaker_state",

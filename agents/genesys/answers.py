@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from agents.genesys.calls import GET_DOWNLOAD, TOKEN, Call
-from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Rejected, Retryable
 
 DEFAULT_RETRY_AFTER_SECONDS: Final = 10.0
 LEAST_RETRY_AFTER_SECONDS: Final = 1.0
@@ -45,7 +45,7 @@ def failure_of_transport(call: Call, error: HTTPError) -> Failure:
     """Return the failure that a missing answer stands for."""
     message = f"{call.name}: {type(error).__name__}"
     if call.commits and not isinstance(error, NOT_SENT):
-        return Retryable(Reason.GENESYS_AMBIGUOUS, f"{message}; it may have been done")
+        return Ambiguous(f"{message}; it may have been done", lost_by(error))
     return Retryable(Reason.GENESYS_UNAVAILABLE, message)
 
 
@@ -68,7 +68,8 @@ def _unavailable(call: Call, status: int, headers: Mapping[str, str], said: str)
     retry_after_seconds = _retry_after_seconds(headers)
     refused_unread = status == HTTPStatus.SERVICE_UNAVAILABLE and retry_after_seconds is not None
     if call.commits and not refused_unread:
-        return Retryable(Reason.GENESYS_AMBIGUOUS, f"{said}; it may have been done", retry_after_seconds or 0.0)
+        kind = "timeout" if status == HTTPStatus.REQUEST_TIMEOUT else "server_error"
+        return Ambiguous(f"{said}; it may have been done", kind, retry_after_seconds or 0.0)
     return Retryable(Reason.GENESYS_UNAVAILABLE, said, retry_after_seconds or 0.0)
 
 

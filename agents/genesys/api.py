@@ -5,7 +5,7 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,31 +16,25 @@ from urllib3.exceptions import HTTPError
 from agents.breaker import Breaker
 from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
 from agents.genesys.calls import TOKEN, Call
+from agents.genesys.login import Access, Login, by_room, least
 from agents.genesys.rate import RateShare
 from agents.genesys.sdk import Sdk, load_sdk
-from agents.genesys.token import Token, TokenSource
+from agents.genesys.token import Token
 from agents.genesys.transport import FORM, JSON, Transport
 from agents.in_place import Repeat, once
+from agents.oauth_clients import OAuthClient
 from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
-from stream.settings import Secret
 
 SERVER_ERROR: Final = 500
 UNAUTHORIZED: Final = 401
 DEFAULT_TOKEN_SECONDS: Final = 3_600.0
 TOO_LATE_SECONDS: Final = 1.0
+OF_ONE_CLIENT: Final = frozenset({Reason.RATE_LIMITED, Reason.CREDENTIALS_REFUSED})
+"""Holds that another OAuth client need not share; the call was certainly not carried out."""
 
 logger = logging.getLogger(__name__)
 
 Observe = Callable[[str, str, float], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """Where the API is and who we are there."""
-
-    base_url: str
-    client_id: str
-    client_secret: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +62,12 @@ class UnauthorizedError(Exception):
         self.failure = failure
 
 
+class TooLate(Held):
+    """The call's own deadline has passed, so no client may make it."""
+
+
 class Api:
-    """Makes calls; every one of them spends the rate share.
+    """Makes calls, each with the OAuth client whose turn comes soonest; every one of them spends its rate share.
 
     `observe` is told of each attempt: the call's name, the status (an HTTP code, "timeout" or "dropped"), its seconds.
     """
@@ -78,7 +76,7 @@ class Api:
         self,
         access: Access,
         *,
-        rate: RateShare,
+        rates: Sequence[RateShare],
         breaker: Breaker,
         timeout_seconds: float,
         concurrency: int,
@@ -87,7 +85,6 @@ class Api:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._access = access
-        self._rate = rate
         self._breaker = breaker
         self._repeat = repeat
         self._observe = observe
@@ -97,7 +94,10 @@ class Api:
         self._client = self._sdk.ApiClient(host=access.base_url.rstrip("/"))
         self._client.set_http_client(self._transport)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="genesys")
-        self._tokens = TokenSource(self._request_token)
+        self.logins = tuple(
+            Login(number, client, rate, self._request_token)
+            for number, (client, rate) in enumerate(zip(access.clients, rates, strict=True))
+        )
 
     async def call(self, request: Request) -> Any:
         """Make a call and return its decoded answer.
@@ -106,15 +106,36 @@ class Api:
             Failure: of any family; see agents/genesys/answers.py.
         """
         path = request.path
-        return await self._repeat(lambda: self._authorized(request, path))
+        return await self._repeat(lambda: self._by_any_client(request, path))
 
-    async def _authorized(self, request: Request, path: str) -> Any:
+    async def _by_any_client(self, request: Request, path: str) -> Any:
+        """Make a call with the first client that may make it."""
+        holds: list[Held] = []
+        for login in by_room(self.logins):
+            try:
+                return await self._authorized(request, path, login)
+            except TooLate:
+                raise
+            except Held as held:
+                if held.reason not in OF_ONE_CLIENT:
+                    raise
+                holds.append(held)
+                self._do_without(login, held)
+        raise least(holds)
+
+    def _do_without(self, login: Login, held: Held) -> None:
+        if held.reason is Reason.CREDENTIALS_REFUSED:
+            login.refused(held)
+            told = {"client": login.number, "detail": held.message, "for": held.for_seconds}
+            logger.error("genesys.client_refused", extra=told)
+
+    async def _authorized(self, request: Request, path: str, login: Login) -> Any:
         try:
-            return await self._attempt(request, path)
+            return await self._attempt(request, path, login)
         except UnauthorizedError as refused:
-            await self._tokens.renew(refused.token)
+            await login.tokens.renew(refused.token)
         try:
-            return await self._attempt(request, path)
+            return await self._attempt(request, path, login)
         except UnauthorizedError as refused:
             raise refused.failure from refused
 
@@ -127,12 +148,12 @@ class Api:
         await asyncio.to_thread(self._threads.shutdown)
         self._transport.close()
 
-    async def _attempt(self, request: Request, path: str) -> Any:
+    async def _attempt(self, request: Request, path: str, login: Login) -> Any:
         passage = self._breaker.enter(request.ids.get("conversation_id", ""))
         try:
-            token = await self._tokens.get()
-            await self._rate.spend()
-            answer = await self._exchange(request, path, token)
+            token = await login.tokens.get()
+            await login.rate.spend()
+            answer = await self._exchange(request, path, token, login.rate)
         except Retryable as failure:
             self._breaker.failed(passage, failure.message)
             raise
@@ -149,12 +170,14 @@ class Api:
         self._breaker.succeeded(passage)
         return answer
 
-    async def _exchange(self, request: Request, path: str, token: str) -> Any:
+    async def _exchange(self, request: Request, path: str, token: str, rate: RateShare) -> Any:
         try:
             return await self._in_thread(request.call, lambda: self._send(request, path, token))
+        except TooLate:
+            raise
         except Held as held:
             if held.reason is Reason.RATE_LIMITED:
-                self._rate.pause(held.for_seconds)
+                rate.pause(held.for_seconds)
             if held.reason is Reason.CREDENTIALS_REFUSED:
                 raise UnauthorizedError(token, held) from held
             raise
@@ -178,7 +201,7 @@ class Api:
 
     def _send(self, request: Request, path: str, token: str) -> Any:
         if request.write_before is not None and self._wall_clock() >= request.write_before:
-            raise Held(Reason.RATE_LIMITED, "its turn came too late to be written safely", TOO_LATE_SECONDS)
+            raise TooLate(Reason.RATE_LIMITED, "its turn came too late to be written safely", TOO_LATE_SECONDS)
         return self._client.call_api(
             path,
             request.call.method,
@@ -188,17 +211,17 @@ class Api:
             response_type="object",
         )
 
-    async def _request_token(self) -> Token:
-        response = await self._in_thread(TOKEN, self._send_token_request)
+    async def _request_token(self, client: OAuthClient) -> Token:
+        response = await self._in_thread(TOKEN, lambda: self._send_token_request(client))
         try:
             answer = json.loads(response.data)
             return Token(str(answer["access_token"]), float(answer.get("expires_in", DEFAULT_TOKEN_SECONDS)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Retryable(Reason.GENESYS_UNAVAILABLE, "the token endpoint answered no token") from error
 
-    def _send_token_request(self) -> Any:
+    def _send_token_request(self, client: OAuthClient) -> Any:
         login_url = self._client.get_conf_url("login", self._client.host)
-        pair = f"{self._access.client_id}:{self._access.client_secret.reveal()}"
+        pair = f"{client.id}:{client.secret.reveal()}"
         basic = base64.b64encode(pair.encode()).decode()
         return self._transport.request(
             self._sdk.HttpRequestOptions(
@@ -212,7 +235,8 @@ class Api:
     def _failure_of(self, call: Call, error: Any) -> Failure:
         body = str(error.body or "")
         if error.status >= SERVER_ERROR:
-            shown = redacted(body, [self._access.client_secret.reveal(), self._tokens.current])
+            secrets = [secret for one in self.logins for secret in (one.client.secret.reveal(), one.tokens.current)]
+            shown = redacted(body, secrets)
             logger.warning("genesys.failed", extra={"call": call.name, "status": error.status, "body": shown})
         return failure_of_status(call, error.status, error.headers or {}, body)
 

@@ -1,15 +1,16 @@
 """Genesys Cloud as the stages see it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from agents.breaker import Breaker
 from agents.genesys import calls, history
-from agents.genesys.api import Access, Api, Observe, Request
+from agents.genesys.api import Api, Observe, Request
 from agents.genesys.history import Media
 from agents.genesys.links import Link
+from agents.genesys.login import Access, Login
 from agents.genesys.posting import (
     AgentlessPosting,
     AttributesPosting,
@@ -39,6 +40,11 @@ class Genesys:
         self._conversations = conversations
         self._template = template
         self._own_text = own_text(template)
+
+    @property
+    def logins(self) -> Sequence[Login]:
+        """The OAuth clients, each with its share of the calls."""
+        return self._api.logins
 
     async def post(self, link: Link, *, write_before: float | None = None) -> str:
         """Say a link in its conversation and return the message id.
@@ -123,22 +129,24 @@ class Genesys:
 
 def create_genesys(
     settings: WorkerSettings,
-    rate: RateShare,
+    rates: Sequence[RateShare],
     *,
     breaker: Breaker | None = None,
     repeat: Repeat = once,
     observe: Observe = lambda _call, _status, _seconds: None,
     page_size: int = history.MAX_BODIES,
 ) -> Genesys:
-    """Build the client of one worker; loads the SDK (0.2 s of CPU) but calls nobody."""
+    """Build the client of one worker, with a rate share for each OAuth client of the settings.
+
+    Loads the SDK (0.2 s of CPU) but calls nobody.
+    """
     access = Access(
         base_url=settings.genesys_base_url or f"https://api.{settings.genesys_env}",
-        client_id=settings.genesys_client_id,
-        client_secret=settings.genesys_client_secret,
+        clients=settings.oauth_clients,
     )
     api = Api(
         access,
-        rate=rate,
+        rates=rates,
         breaker=breaker or Breaker("Genesys"),
         timeout_seconds=settings.genesys_timeout_seconds,
         concurrency=settings.link_concurrency + settings.render_concurrency,

@@ -1,5 +1,6 @@
 """The ways to say it: one class for each GENESYS_POST_MODE, and the bodies that they send."""
 
+import asyncio
 import hashlib
 from typing import Any, Final, Protocol
 
@@ -7,7 +8,7 @@ from agents.genesys import calls, history
 from agents.genesys.api import Api, Request
 from agents.genesys.links import Link
 from agents.genesys.routes import Route, Routes, route_of
-from stream.failures import Reason, Refused, Retryable
+from stream.failures import Ambiguous, Reason, Refused
 
 MAX_PAGES: Final = 5  # of 1,000 messages: an older one cannot be the post that was just sent
 TUTORIAL_TYPE: Final = "text"
@@ -27,12 +28,16 @@ class Posting(Protocol):
 
 
 class Conversations:
-    """Reads conversations; remembers their routes, because each look-up spends the rate."""
+    """Reads conversations; remembers their routes, because each look-up spends the rate.
+
+    However many ask for one conversation at once, it is read once.
+    """
 
     def __init__(self, api: Api, routes: Routes, page_size: int = history.MAX_BODIES) -> None:
         self._api = api
         self._routes = routes
         self._page_size = page_size
+        self._readings: dict[str, asyncio.Task[Route]] = {}
 
     def remembered_route(self, conversation_id: str) -> Route | None:
         """Return the route of a conversation if it was read before; it may be stale."""
@@ -43,7 +48,19 @@ class Conversations:
         return self.remembered_route(conversation_id) or await self.fresh_route(conversation_id)
 
     async def fresh_route(self, conversation_id: str) -> Route:
-        """Read the route of a conversation again."""
+        """Read the route of a conversation again, or wait for whoever reads it already."""
+        reading = self._readings.get(conversation_id)
+        if reading is None:
+            reading = self._readings[conversation_id] = asyncio.create_task(self._read_route(conversation_id))
+            reading.add_done_callback(lambda ended: self._was_read(conversation_id, ended))
+        return await asyncio.shield(reading)  # a caller that gives up must not take the others with it
+
+    def _was_read(self, conversation_id: str, reading: asyncio.Task[Route]) -> None:
+        del self._readings[conversation_id]
+        if not reading.cancelled():
+            reading.exception()  # marked as seen, also when every caller has given up meanwhile
+
+    async def _read_route(self, conversation_id: str) -> Route:
         self._routes.forget(conversation_id)
         route = route_of(await self.read(conversation_id))
         if route.communication_id:  # a conversation without a leg may get one
@@ -227,5 +244,5 @@ def _id(answer: Any) -> str:
     """Return the new message's id; without one it was posted all the same, and reading back finds it."""
     message_id = answer.get("id") if isinstance(answer, dict) else None
     if not isinstance(message_id, str) or not message_id:
-        raise Retryable(Reason.GENESYS_AMBIGUOUS, "Genesys accepted a message but named no id")
+        raise Ambiguous("Genesys accepted a message but named no id", "without_id")
     return message_id

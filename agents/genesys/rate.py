@@ -1,4 +1,4 @@
-"""This worker's share of the calls that Genesys allows: 300 a minute for a whole OAuth client."""
+"""This worker's share of the calls that Genesys allows: 300 a minute for an OAuth client, all workers together."""
 
 import asyncio
 import math
@@ -37,10 +37,16 @@ class CallWindow:
         return max(0.0, min(self._tokens, self._limit - spent)) if self._per_second > 0 else 0.0
 
     def change(self, calls_per_minute: float, now: float) -> None:
-        """Change the rate; what was spent counts on, and what is gained is not there at once."""
+        """Change the rate; what was spent counts on.
+
+        What is gained begins with a burst's debt: whoever had it before, perhaps a process that was killed, may have
+        made a burst of calls a moment ago, of which this window does not know.
+        """
         self._refill(now)
+        before = self._per_second
         self._rate(calls_per_minute)
-        self._tokens = min(self._tokens, self._burst)
+        debt = max(0.0, self._per_second - before) * BURST_SECONDS
+        self._tokens = min(self._tokens, self._burst) - debt
 
     def wait_seconds(self, now: float) -> float:
         """Return how long the next call must wait; `inf` when there is no rate."""
@@ -73,7 +79,7 @@ class CallWindow:
 
 
 class RateShare:
-    """Lets calls through at budget × share; one for each worker process.
+    """Lets calls through at budget × share; one for each OAuth client in each worker process.
 
     `spend` waits its turn, first come first served, but not longer than `max_wait_seconds`: then it raises `Held`, so
     that the lane waits instead of its jobs. A share of 0 (no partition is owned, or not yet) lets nothing through and
@@ -108,6 +114,14 @@ class RateShare:
     def share(self) -> float:
         """The share now, 0..1."""
         return self._share
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a call that asks now would wait; `inf` without a share."""
+        if self.calls_per_minute <= 0:
+            return math.inf
+        ahead_seconds = self._queued * WINDOW_SECONDS / self.calls_per_minute
+        return max(self._pause_seconds(), self._window.wait_seconds(self._clock()) + ahead_seconds)
 
     @property
     def available(self) -> float:

@@ -62,7 +62,7 @@ class Pipeline:
         self._results = Results(self._topics, self.memory.send, self._metrics, time.time, self._guard)
         once = Patience(attempts=1, age_seconds=settings.retry_max_age_seconds)
         self._policy = RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds, once, once)
-        self._genesys = create_genesys(settings, RateShare(UNLIMITED_CALLS))
+        self._genesys = create_genesys(settings, [RateShare(UNLIMITED_CALLS)])
         self._downloader = create_downloader(settings)
         self._store = create_store(settings)
         self._pool = create_pool(settings, scratch, self._metrics)

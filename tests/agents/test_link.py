@@ -5,7 +5,7 @@ import pytest
 from agents.genesys.links import Link
 from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS, LinkAgent, LinkPolicy, LinkRow
 from agents.routing import Agent
-from stream.failures import Failure, Held, Reason, Refused, Retryable, Stage
+from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Retryable, Stage
 from stream.messages import Attachment, Picture, Preview, decode_preview, encode
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
 
@@ -116,7 +116,7 @@ async def test_a_post_starts_only_while_its_partition_is_certainly_ours(
     ("failure", "late"),
     [
         (None, 1),
-        (Retryable(Reason.GENESYS_AMBIGUOUS, "lost"), 1),
+        (Ambiguous("lost", "timeout"), 1),
         (Retryable(Reason.GENESYS_UNAVAILABLE, "certainly not said"), 0),
     ],
 )
@@ -164,7 +164,7 @@ async def test_then_it_reads_the_conversation_back_and_says_only_what_was_not_sa
 
 async def test_an_ambiguous_post_that_was_carried_out_is_not_repeated() -> None:
     bench = Bench()
-    bench.conversation.failures = [Retryable(Reason.GENESYS_AMBIGUOUS, "dropped after the commit")]
+    bench.conversation.failures = [Ambiguous("dropped after the commit", "dropped")]
     bench.conversation.said_despite_failure = True
     await bench.deliver()
     row = bench.world.links.get(2, "e1")

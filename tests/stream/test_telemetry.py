@@ -17,8 +17,8 @@ def declared(metrics: Metrics) -> dict[str, MetricWrapperBase]:
 def test_each_registry_has_metrics_of_its_own() -> None:
     first, second = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
     first.duplicates.inc()
-    assert first.registry.get_sample_value("previews_duplicates_suppressed_total") == 1
-    assert second.registry.get_sample_value("previews_duplicates_suppressed_total") == 0
+    assert first.registry.get_sample_value("previews_post_duplicate_suppressed_total") == 1
+    assert second.registry.get_sample_value("previews_post_duplicate_suppressed_total") == 0
 
 
 def test_what_is_counted_is_what_is_told() -> None:

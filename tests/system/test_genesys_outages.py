@@ -60,7 +60,7 @@ def test_answers_that_are_lost_or_wrong_are_mended_without_saying_anything_twice
     rig.wait_for_ends(dropped, timeout_seconds=90)
     assert [rig.outcome(event_id).verdict for event_id in dropped] == ["rendered"] * len(dropped)
     assert [rig.posts_of(event_id) for event_id in dropped] == [1] * len(dropped)
-    assert rig.metric("previews_duplicates_suppressed_total") >= 3
+    assert rig.metric("previews_post_duplicate_suppressed_total") >= 3
 
 
 def test_an_outage_stops_rendering_as_little_as_it_loses_links(rig: Rig) -> None:

@@ -63,9 +63,10 @@ async def connect(simulator: Simulator) -> AsyncIterator[Connect]:
     clients: list[Genesys] = []
 
     def build(*, page_size: int = 1000, rate: RateShare | None = None, **changes: Any) -> Genesys:
+        settings = worker_settings(simulator.base_url, **changes)
         client = create_genesys(
-            worker_settings(simulator.base_url, **changes),
-            rate or RateShare(60_000, max_wait_seconds=60),
+            settings,
+            [rate or RateShare(60_000, max_wait_seconds=60) for _ in settings.oauth_clients],
             breaker=Breaker("Genesys", threshold=1000),
             page_size=page_size,
         )

@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, Rea
 from agents.genesys import calls
 from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
 from agents.genesys.calls import Call
-from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Rejected, Retryable
 
 POST = calls.POST_TO_COMMUNICATION
 GET = calls.GET_CONVERSATION
@@ -24,13 +24,13 @@ REFUSED_CONNECTION = NewConnectionError(HTTPConnection("host"), "refused")
     [
         (POST, 429, {"Retry-After": "17"}, Held, Reason.RATE_LIMITED),
         (POST, 503, {"Retry-After": "3"}, Retryable, Reason.GENESYS_UNAVAILABLE),
-        (POST, 503, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (POST, 500, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (POST, 502, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (POST, 504, {"Retry-After": "3"}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (POST, 408, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (calls.POST_AGENTLESS, 500, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
-        (calls.POST_TUTORIAL, 500, {}, Retryable, Reason.GENESYS_AMBIGUOUS),
+        (POST, 503, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (POST, 500, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (POST, 502, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (POST, 504, {"Retry-After": "3"}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (POST, 408, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (calls.POST_AGENTLESS, 500, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
+        (calls.POST_TUTORIAL, 500, {}, Ambiguous, Reason.GENESYS_AMBIGUOUS),
         (calls.PATCH_ATTRIBUTES, 500, {}, Retryable, Reason.GENESYS_UNAVAILABLE),
         (calls.GET_BODIES, 500, {}, Retryable, Reason.GENESYS_UNAVAILABLE),
         (GET, 504, {}, Retryable, Reason.GENESYS_UNAVAILABLE),

@@ -31,7 +31,7 @@ async def test_every_attempt_is_observed_with_its_status(simulator: Simulator) -
     seen: list[tuple[str, str]] = []
     genesys = create_genesys(
         worker_settings(simulator.base_url, genesys_timeout_seconds=0.3),
-        RateShare(60_000),
+        [RateShare(60_000)],
         observe=lambda call, status, seconds: seen.append((call, status)) if seconds > 0 else None,
     )
     await genesys.post(link())

@@ -186,7 +186,7 @@ async def test_our_own_message_brings_no_files_along(connect: Connect) -> None:
 async def test_the_circuit_opens_when_genesys_is_down_and_closes_when_it_is_back(simulator: Simulator) -> None:
     now = 0.0
     breaker = Breaker("Genesys", threshold=3, open_seconds=10, clock=lambda: now)
-    genesys = create_genesys(worker_settings(simulator.base_url), RateShare(60_000), breaker=breaker)
+    genesys = create_genesys(worker_settings(simulator.base_url), [RateShare(60_000)], breaker=breaker)
     simulator.state.faults.add(Fault(kind="drop_before", count=3))
     for number in range(3):
         with pytest.raises(Retryable):

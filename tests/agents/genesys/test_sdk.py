@@ -22,13 +22,15 @@ IMPORT_MEGABYTES = 80
 MEASURED = """
 import json, sys, threading, logging, time
 before = set(sys.modules)
-from agents.genesys.api import Access, Api
+from agents.genesys.api import Api
+from agents.genesys.login import Access
+from agents.oauth_clients import OAuthClient
 from agents.breaker import Breaker
 from agents.genesys.client import create_genesys
 from agents.genesys.rate import RateShare
 from stream.settings import Secret
-access = Access(base_url="https://api.mypurecloud.com", client_id="i", client_secret=Secret("s"))
-api = Api(access, rate=RateShare(300), breaker=Breaker("Genesys"), timeout_seconds=5, concurrency=8)
+access = Access(base_url="https://api.mypurecloud.com", clients=[OAuthClient("i", Secret("s"))])
+api = Api(access, rates=[RateShare(300)], breaker=Breaker("Genesys"), timeout_seconds=5, concurrency=8)
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))  # ru_maxrss would be the parent's
 print(json.dumps({
     "cpu_seconds": time.process_time(),

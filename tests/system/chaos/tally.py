@@ -14,8 +14,8 @@ from tests.harness.deployment import Deployment
 BETWEEN_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 1.0
 SAMPLES: Final = {
-    "ambiguous": 'previews_retries_total{reason="genesys_ambiguous"',
-    "suppressed": "previews_duplicates_suppressed_total",
+    "ambiguous": "previews_post_ambiguous_total",
+    "suppressed": "previews_post_duplicate_suppressed_total",
     "late": "previews_late_posts_total",
 }
 
