@@ -1,4 +1,5 @@
 import asyncio
+from typing import Literal
 
 import pytest
 
@@ -25,6 +26,7 @@ class Conversation:
     def __init__(self, world: World) -> None:
         self.said: list[str] = []
         self.failures: list[Failure] = []
+        self.unreadable: Failure | None = None
         self.said_despite_failure = False
         self.looked = 0
         self.write_before = 0.0
@@ -46,17 +48,31 @@ class Conversation:
     async def find(self, conversation_id: str, needle: str) -> str | None:
         del conversation_id
         self.looked += 1
+        if self.unreadable is not None:
+            raise self.unreadable
         return next((f"m{number}" for number, url in enumerate(self.said, 1) if needle in url), None)
 
 
 class Bench:
-    def __init__(self, *, idempotent: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        idempotent: bool = False,
+        reads_back_all: bool = True,
+        uncertain_post: Literal["repeat", "park"] = "park",
+    ) -> None:
         self.world = World()
         self.owned_seconds = 30.0
         self.conversation = Conversation(self.world)
         self.store = MemoryStore(self.world.journal)
         self.store.objects[PREVIEW.object_key] = b"webp"
-        policy = LinkPolicy(post_timeout_seconds=POST_TIMEOUT, row_lifetime_seconds=7200, idempotent=idempotent)
+        policy = LinkPolicy(
+            post_timeout_seconds=POST_TIMEOUT,
+            row_lifetime_seconds=7200,
+            idempotent=idempotent,
+            reads_back_all=reads_back_all,
+            uncertain_post=uncertain_post,
+        )
         link = LinkAgent(
             topics=TOPICS,
             poster=self.conversation,
