@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -135,6 +136,7 @@ class Load:
     accepted: set[str] = field(default_factory=set)
     refused: Counter[int] = field(default_factory=Counter)
     broken: int = 0
+    slowest_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._stopped = threading.Event()
@@ -172,6 +174,7 @@ class Load:
             with self._changed:
                 self._next += 1
                 number = self._next
+            asked_at = time.monotonic()
             try:
                 answer = self._client.request("POST", address, json=webhook(number))
             except urllib3.exceptions.HTTPError:
@@ -180,10 +183,11 @@ class Load:
                 if not self.bridge.process.running:
                     return
                 continue
-            self._keep(f"event-{number}", answer)
+            self._keep(f"event-{number}", answer, time.monotonic() - asked_at)
 
-    def _keep(self, event_id: str, answer: urllib3.BaseHTTPResponse) -> None:
+    def _keep(self, event_id: str, answer: urllib3.BaseHTTPResponse, seconds: float) -> None:
         with self._changed:
+            self.slowest_seconds = max(self.slowest_seconds, seconds)
             if answer.status == 202:
                 assert answer.json()["eventId"] == event_id
                 self.accepted.add(event_id)
