@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate check format lock schemas clean
+.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate check format lock schemas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ confinement: setup ## Every escape from a rendering child, tried; the last line 
 
 bench-render: setup ## CPU of a preview beside the tutorial's way and the peers; QUICK=1, DOCS=1 writes docs/benchmarks.md
 	@$(BIN)/python -m bench.render $(BENCH_OPTIONS)
+
+bridge-faults: servers ## A bridge's Kafka killed 10 times under load; the last line is JSON
+	@$(BIN)/python -m tests.system.bridge_faults
+
+bench-ingest: servers ## Acknowledged webhooks a second beside the tutorial's hook; QUICK=1, EVENTS=, DOCS=1; the last line is JSON
+	@$(BIN)/python -m bench.ingest $(BENCH_OPTIONS) $(if $(EVENTS),--events $(EVENTS))
 
 bench-pipeline: setup ## Previews a second without Kafka beside the tutorial's way; QUICK=1, DOCS=1 as above
 	@$(BIN)/python -m bench.pipeline $(BENCH_OPTIONS)
