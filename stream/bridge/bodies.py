@@ -27,12 +27,29 @@ class BodyLimits:
     held_bytes: int
 
 
+@dataclass(eq=False, slots=True)
+class _Reading:
+    """A body that is being read."""
+
+    task: asyncio.Task[object]
+    deadline: float
+    is_overdue: bool = False
+
+    def end(self) -> None:
+        self.is_overdue = True
+        self.task.cancel()
+
+
 class Bodies:
-    """Reads bodies and knows which are still being read."""
+    """Reads bodies and knows which are still being read.
+
+    One timer for all of them costs a request 1 µs; `asyncio.timeout` costs it 5, a fifth of all that the bridge does.
+    """
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
-        self._reading: set[asyncio.Timeout] = set()
+        self._readings: dict[_Reading, None] = {}  # oldest first
+        self._timer: asyncio.TimerHandle | None = None
         self._held_bytes = 0
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
@@ -44,23 +61,42 @@ class Bodies:
         """
         declared = headers.get(b"content-length", b"0")
         too_large = declared.isdigit() and int(declared[:20]) > self._limits.body_bytes
+        reading = self._begin()
         try:
-            async with asyncio.timeout(self._limits.seconds) as timeout:
-                self._reading.add(timeout)
-                try:
-                    return await (self._read_on(receive, headers) if too_large else self._read(receive, headers))
-                finally:
-                    self._reading.discard(timeout)
-        except TimeoutError as error:
-            if too_large:
-                raise self._too_large() from error
-            raise RefusedRequestError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly") from error
+            return await (self._read_on(receive, headers) if too_large else self._read(receive, headers))
+        except asyncio.CancelledError as error:
+            if not reading.is_overdue:
+                raise
+            reading.task.uncancel()
+            raise (self._too_large() if too_large else _too_slow()) from error
+        finally:
+            del self._readings[reading]
 
     def stop(self) -> None:
         """End the reading of bodies that are not complete yet."""
-        for timeout in self._reading:
-            if not timeout.expired():
-                timeout.reschedule(0)  # a moment of the loop's clock that has passed
+        for reading in self._readings:
+            if not reading.is_overdue:
+                reading.end()
+
+    def _begin(self) -> _Reading:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a body is read within a task")
+        reading = _Reading(task, loop.time() + self._limits.seconds)
+        self._readings[reading] = None
+        if self._timer is None:
+            self._timer = loop.call_at(reading.deadline, self._end_overdue, loop)
+        return reading
+
+    def _end_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        self._timer = None
+        for reading in self._readings:
+            if reading.deadline > now:
+                self._timer = loop.call_at(reading.deadline, self._end_overdue, loop)
+                return
+            if not reading.is_overdue:
+                reading.end()
 
     async def _read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
         message = await receive()
@@ -110,3 +146,7 @@ class Bodies:
     def _overloaded(self) -> RefusedRequestError:
         text, wait = "Too many bodies are being read", retry_after(OVERLOADED_RETRY_AFTER_SECONDS)
         return RefusedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", text, wait)
+
+
+def _too_slow() -> RefusedRequestError:
+    return RefusedRequestError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly")

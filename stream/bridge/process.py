@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import secrets
+import random
 import signal
 import time
 from contextlib import suppress
@@ -17,6 +17,7 @@ from stream.bridge.access_log import AccessLog
 from stream.bridge.app import BridgeApp, Sender
 from stream.bridge.bodies import Bodies, BodyLimits
 from stream.bridge.entrances import Entrances
+from stream.bridge.request import new_request_id
 from stream.bridge.server import ConnectionLimits, HttpServer, await_native_threads
 from stream.bridge.watch import KafkaWatch, MetadataClient
 from stream.kafka import checked
@@ -204,7 +205,7 @@ def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics
         access_log=_access_log(settings),
         clock=time.time,
         timer=time.perf_counter,
-        new_id=partial(secrets.token_hex, 16),
+        new_id=partial(new_request_id, random.getrandbits),
     )
 
 

@@ -42,9 +42,14 @@ def request_of(scope: Scope, new_id: Callable[[], str]) -> Request:
         path=scope["path"],
         headers=headers,
         peer=client[0] if client else "",
-        request_id=given.decode() if _SANE_ID.fullmatch(given) else new_id(),
+        request_id=given.decode() if given and _SANE_ID.fullmatch(given) else new_id(),
         tracestate=_joined(scope, b"tracestate") if b"tracestate" in headers else b"",
     )
+
+
+def new_request_id(bits: Callable[[int], int]) -> str:
+    """Return an id that is new, and no secret."""
+    return f"{bits(128):032x}"
 
 
 def _joined(scope: Scope, wanted: bytes) -> bytes:
