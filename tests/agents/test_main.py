@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -29,6 +31,16 @@ async def run():
     end_process(3)
 asyncio.run(run())
 """
+
+
+def test_a_worker_that_is_told_to_end_while_it_reads_its_settings_ends_with_0(tmp_path: Path) -> None:
+    settings = tmp_path / ".env"
+    os.mkfifo(settings)
+    command = [sys.executable, "-m", "agents", "worker"]
+    # The file can be opened for writing once the worker has opened it for reading, and keeps it reading.
+    with subprocess.Popen(command, cwd=tmp_path) as worker, settings.open("w"):
+        worker.terminate()
+        assert worker.wait(END_SECONDS) == 0
 
 
 @pytest.mark.parametrize("left", [WITH_A_THREAD_LEFT, WITH_A_TASK_LEFT], ids=["a thread", "a task"])
