@@ -151,7 +151,7 @@ class Api:
     async def _attempt(self, request: Request, path: str, login: Login) -> Any:
         passage = self._breaker.enter(request.ids.get("conversation_id", ""))
         try:
-            token = await login.tokens.get()
+            token = await login.token()
             await login.rate.spend()
             answer = await self._exchange(request, path, token, login.rate)
         except Retryable as failure:

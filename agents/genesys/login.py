@@ -36,8 +36,22 @@ class Login:
         self.rate = rate
         self.tokens = TokenSource(lambda: request_token(client))
         self._clock = clock
+        self._coming = 0
         self._refused_until = -math.inf
         self._refusal: Held | None = None
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long a call would wait, those included that have chosen this client and still wait for its token."""
+        return self.rate.wait_seconds(ahead=self._coming)
+
+    async def token(self) -> str:
+        """Return a token that is still good."""
+        self._coming += 1
+        try:
+            return await self.tokens.get()
+        finally:
+            self._coming -= 1
 
     @property
     def refusal(self) -> Held | None:
@@ -63,7 +77,7 @@ def by_room(logins: Sequence[Login]) -> list[Login]:
     usable = [login for login, refusal in refusals if refusal is None]
     if not usable:
         raise least([refusal for _, refusal in refusals if refusal is not None])
-    return sorted(usable, key=lambda login: login.rate.wait_seconds)
+    return sorted(usable, key=lambda login: login.wait_seconds)
 
 
 def least(holds: Sequence[Held]) -> Held:

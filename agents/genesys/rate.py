@@ -48,12 +48,12 @@ class CallWindow:
         debt = max(0.0, self._per_second - before) * BURST_SECONDS
         self._tokens = min(self._tokens, self._burst) - debt
 
-    def wait_seconds(self, now: float) -> float:
-        """Return how long the next call must wait; `inf` when there is no rate."""
+    def wait_seconds(self, now: float, ahead: int = 0) -> float:
+        """Return how long the next call must wait, or the one behind `ahead` others; `inf` when there is no rate."""
         if self._per_second <= 0:
             return math.inf
         self._refill(now)
-        by_bucket = (1.0 - self._tokens) / self._per_second
+        by_bucket = (1.0 + ahead - self._tokens) / self._per_second
         by_window = self._times[-self._limit] + self._window - now if len(self._times) >= self._limit else 0.0
         return max(0.0, by_bucket, by_window)
 
@@ -115,13 +115,11 @@ class RateShare:
         """The share now, 0..1."""
         return self._share
 
-    @property
-    def wait_seconds(self) -> float:
-        """How long a call that asks now would wait; `inf` without a share."""
+    def wait_seconds(self, ahead: int = 0) -> float:
+        """Return how long a call would wait behind `ahead` ones that have not asked yet; `inf` without a share."""
         if self.calls_per_minute <= 0:
             return math.inf
-        ahead_seconds = self._queued * WINDOW_SECONDS / self.calls_per_minute
-        return max(self._pause_seconds(), self._window.wait_seconds(self._clock()) + ahead_seconds)
+        return max(self._pause_seconds(), self._window.wait_seconds(self._clock(), self._queued + ahead))
 
     @property
     def available(self) -> float:

@@ -60,11 +60,12 @@ class Api:
     async def token(self, request: web.Request) -> Answer:
         settings = self._state.settings
         form = await request.post()
-        if _basic(request.headers.get("Authorization", "")) != (settings.client_id, settings.client_secret):
+        client_id, secret = _basic(request.headers.get("Authorization", "")) or ("", "")
+        if ({settings.client_id: settings.client_secret} | settings.further_clients).get(client_id) != secret:
             return web.json_response({"error": "invalid_client", "description": "client not found"}, status=400)
         if form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unsupported_grant_type"}, status=400)
-        token = self._state.tokens.issue(settings.token_seconds)
+        token = self._state.tokens.issue(settings.token_seconds, client_id)
         return web.json_response({"access_token": token, "token_type": "bearer", "expires_in": settings.token_seconds})
 
     async def post(self, request: web.Request) -> Answer:

@@ -65,7 +65,7 @@ class Gate:
         if call != "token":
             settings = self._state.settings
             token = self._authenticate(request)
-            caller = token if settings.limit_by == "token" else settings.client_id
+            caller = token if settings.limit_by == "token" else self._state.tokens.client_of(token)
             allowance = self._state.limiter.count(caller, settings.calls_per_minute)
             headers |= allowance.headers()
             if allowance.exceeded:

@@ -2,7 +2,7 @@
 
 import math
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +34,7 @@ class Limiter:
         self._clock = clock
         self._windows: dict[str, tuple[float, int]] = {}
         self._times: deque[float] = deque()
+        self.by_caller: Counter[str] = Counter()
         self.most_in_a_minute = 0
 
     def count(self, caller: str, allowed: int) -> Allowance:
@@ -44,6 +45,7 @@ class Limiter:
         exceeded = allowed > 0 and used >= allowed
         if not exceeded:
             used += 1
+            self.by_caller[caller] += 1
             self._note(now)
         self._windows[caller] = (began, used)
         return Allowance(used, allowed, math.ceil(began + WINDOW_SECONDS - now), exceeded)
@@ -51,6 +53,7 @@ class Limiter:
     def clear(self) -> None:
         self._windows.clear()
         self._times.clear()
+        self.by_caller.clear()
         self.most_in_a_minute = 0
 
     def _note(self, now: float) -> None:
@@ -66,13 +69,18 @@ class Tokens:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._ends: dict[str, float] = {}
+        self._clients: dict[str, str] = {}
         self.issued = 0
 
-    def issue(self, lives_seconds: float) -> str:
+    def issue(self, lives_seconds: float, client_id: str) -> str:
         token = secrets.token_urlsafe(32)
         self._ends[token] = self._clock() + lives_seconds
+        self._clients[token] = client_id
         self.issued += 1
         return token
+
+    def client_of(self, token: str) -> str:
+        return self._clients[token]
 
     def good(self, token: str) -> bool:
         return self._clock() < self._ends.get(token, -math.inf)

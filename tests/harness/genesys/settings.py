@@ -8,6 +8,7 @@ class SimulatorSettings(Struct, kw_only=True, rename="camel", forbid_unknown_fie
 
     client_id: str = "simulated-client"
     client_secret: str = "simulated-secret"
+    further_clients: Annotated[dict[str, str], Meta(description="More OAuth clients: secrets by id")] = {}
     calls_per_minute: Annotated[int, Meta(ge=0, description="0 means no limit")] = 300
     limit_by: Literal["client", "token"] = "client"
     token_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
