@@ -183,7 +183,7 @@ class Trial:
     def _produce(self, values: list[bytes], topic: str, partition: int) -> int:
         producer = Producer({"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 0})
         for number, value in enumerate(values):
-            producer.produce(topic, key=b"key-%d" % number, value=value, partition=partition)
+            producer.produce(topic, key=b"key-%d-%d" % (partition, number), value=value, partition=partition)
         assert producer.flush(DEADLINE_SECONDS) == 0
         return len(values)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from agents.app import ConsumerFlow, PreviewApp, create_app
-from agents.consumer import Consumer, Transport
+from agents.consumer import Consumer, ConsumerThread, Transport
 from agents.lane import Job, Lane, LaneLimits
 from agents.rows import Rows
 from agents.sender import Sender
@@ -47,7 +47,7 @@ class OurWorker:
 
 def our_app(plan: Plan, job: Job, slow_seek: SlowSeek, crash: Crash) -> PreviewApp:
     app = create_app(settings_of(plan))
-    app.transport = transport_of(app, plan.seek_seconds, slow_seek)
+    app.transport = transport_of(app, plan, slow_seek)
     if plan.style is Style.TABLE:
         send, clock = Sender(app), time.time
         Rows(app, "counts", Row, partitions=plan.partitions, append=send.append, on_skipped=skipped, clock=clock)
@@ -67,6 +67,7 @@ def settings_of(plan: Plan) -> WorkerSettings:
         kafka_bootstrap_servers=plan.bootstrap_servers,
         topic_partitions=plan.partitions,
         worker_group=plan.group,
+        worker_member_id=plan.member,
         worker_data_dir=plan.data_dir,
         worker_session_timeout_seconds=6.0,
         worker_heartbeat_seconds=0.3,
@@ -78,12 +79,20 @@ def settings_of(plan: Plan) -> WorkerSettings:
     )
 
 
-def transport_of(app: PreviewApp, seek_seconds: float, slow_seek: SlowSeek) -> Transport:
+def transport_of(app: PreviewApp, plan: Plan, slow_seek: SlowSeek) -> Transport:
+    class SlowThread(ConsumerThread):
+        async def _commit(self, offsets: Any) -> bool:
+            await asyncio.sleep(plan.commit_seconds)
+            return await super()._commit(offsets)
+
     class SlowConsumer(Consumer):
+        def _new_consumer_thread(self) -> ConsumerThread:
+            return SlowThread(self, loop=self.loop, beacon=self.beacon)
+
         async def seek_to_committed(self) -> Any:
-            await slow_seek(seek_seconds)
+            await slow_seek(plan.seek_seconds)
             committed = await super().seek_to_committed()
-            await slow_seek(seek_seconds)
+            await slow_seek(plan.seek_seconds)
             return committed
 
     class SlowTransport(Transport):

@@ -51,6 +51,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Stock: whether a stop waits for jobs; ours always does, bounded."""
     buffer_maxsize: int = 4096
     """Stock: records that wait for an agent."""
+    commit_seconds: float = 0.0
+    """Ours: a slow broker; how long a commit takes before it is done."""
+    member: str = ""
+    """Ours: the static member; empty for a dynamic one."""
     job_seconds: float = 0.0
     seek_seconds: float = 0.0
     """A slow broker: how long a seek to the committed offsets takes before it is done, and after."""

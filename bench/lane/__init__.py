@@ -1,0 +1,1 @@
+"""What the lane costs: CPU an event, records in memory, growth, and the pause after a kill."""
