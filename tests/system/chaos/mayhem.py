@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -20,8 +21,10 @@ LOOK_SECONDS: Final = 0.05
 TELL_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 40.0
 """A process that takes longer to end in order hangs."""
-IN_ORDER: Final = (0, 3, -SIGTERM)
-"""3: a worker that was told to end while Kafka was away could not commit; -SIGTERM: it did not listen for it yet."""
+IN_ORDER: Final = (0, -SIGTERM)
+"""The latter when a process did not listen for it yet."""
+UNCOMMITTED: Final = 3
+"""In order too, for a worker that was told to end while Kafka was away."""
 WORKERS: Final = range(2, 5)
 OURS: Final[frozenset[Role]] = frozenset({"worker", "bridge"})
 
@@ -59,6 +62,7 @@ class Mayhem:
         self._busy: dict[str, Role] = {}  # what a mishap is happening to, by name
         self._away: list[Process] = []  # workers that have left
         self._ending: dict[str, Ending] = {}
+        self._kafka_back_at = -math.inf  # inf while a broker is away
         self.counts: Counter[str] = Counter()
 
     @property
@@ -120,6 +124,8 @@ class Mayhem:
         say(f"{mishap.action}: {victim.name}")
         self.counts[f"{mishap.action}-{mishap.role}"] += 1
         self._busy[victim.name] = mishap.role
+        if mishap.role == "kafka":
+            self._kafka_back_at = math.inf
 
     def _victims(self, role: Role) -> list[Process]:
         world = self._world
@@ -157,6 +163,8 @@ class Mayhem:
             self._later(1.0, lambda: self._release(process, role))
             return
         del self._busy[process.name]
+        if role == "kafka":
+            self._kafka_back_at = time.monotonic()
 
     def _ended(self, ending: Ending) -> None:
         process = ending.process
@@ -165,12 +173,16 @@ class Mayhem:
             say(f"{process.name} does not end")
             self.counts["hangs"] += 1
             process.kill()
-        elif ending.role in OURS and process.exit_code not in IN_ORDER:
+        elif ending.role in OURS and not self._in_order(ending):
             self._crashed(process, f"ended with {process.exit_code} instead of 0")
         if ending.back_after_seconds is None:
             self._away.append(process)
         else:
             self._later(ending.back_after_seconds, lambda: self._start(process, ending.role))
+
+    def _in_order(self, ending: Ending) -> bool:
+        code, told_at = ending.process.exit_code, ending.deadline - STOP_SECONDS
+        return code in IN_ORDER or (code == UNCOMMITTED and self._kafka_back_at > told_at)
 
     def _crashed(self, process: Process, how: str) -> None:
         say(f"{process.name} {how}")
