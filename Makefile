@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate check format lock schemas clean
+.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-pipeline: setup ## Previews a second without Kafka beside the tutorial's w
 
 bench-rate: servers ## What one worker and three use of 300 calls a minute; five minutes, the last line is JSON
 	@$(BIN)/python -m bench.rate
+
+bench-lane: servers ## The lane on real Kafka: memory, CPU an event, growth, pause after a kill; QUICK=1; the last line is JSON
+	@$(BIN)/python -m bench.lane $(if $(QUICK),--quick)
 
 check: setup ## Lint, formatting, types, layers, dependencies
 	@$(BIN)/ruff check
