@@ -57,8 +57,8 @@ def parser() -> ArgumentParser:
     _command(commands, "bridge", _bridge, "take webhooks over HTTP and put them into Kafka, until SIGTERM")
     _add_topics(commands)
     _add_dead_letters(commands)
-    schemas = _command(commands, "schemas", _schemas, "write the JSON Schema of every message")
-    schemas.add_argument("--out", type=Path, default=Path("docs/schemas"), help="folder (default: %(default)s)")
+    schemas = _command(commands, "schemas", _schemas, "write the schemas of messages, topics and HTTP")
+    schemas.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: %(default)s)")
     settings = _command(commands, "settings", _settings, "print the bridge's settings as they are in force")
     settings.add_argument("--example", action="store_true", help="print a .env file with every default instead")
     return root
@@ -160,7 +160,7 @@ def _time(text: str) -> float:
 
 
 def _bridge(_options: Namespace, _console: Console) -> int:
-    from stream.bridge import main as serve  # noqa: PLC0415
+    from stream.bridge.process import main as serve  # noqa: PLC0415
 
     return serve(load(BridgeSettings))
 
@@ -196,8 +196,9 @@ def _dead_letters(options: Namespace, console: Console) -> int:
 
 def _schemas(options: Namespace, console: Console) -> int:
     from stream.schemas import write  # noqa: PLC0415
+    from stream.specifications import files  # noqa: PLC0415
 
-    for path in write(options.out):
+    for path in write(options.out, files()):
         console.say(str(path))
     return OK
 

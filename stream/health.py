@@ -2,12 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 OK: Final = 200
 UNAVAILABLE: Final = 503
+
+
+class ProbeBody(msgspec.Struct, frozen=True):
+    """The JSON of an answer: why it is not `ok`, and what waits all the same, by part."""
+
+    status: Literal["ok", "unavailable"]
+    reasons: dict[str, str]
+    waiting: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class HealthReport(msgspec.Struct, frozen=True):
@@ -19,8 +27,8 @@ class HealthReport(msgspec.Struct, frozen=True):
 
     def body(self) -> bytes:
         """Return the JSON of the answer; `waiting` is left out while nothing does."""
-        told = {"status": "ok" if self.status == OK else "unavailable", "reasons": self.reasons}
-        return msgspec.json.encode({**told, "waiting": self.waiting} if self.waiting else told)
+        status: Literal["ok", "unavailable"] = "ok" if self.status == OK else "unavailable"
+        return msgspec.json.encode(ProbeBody(status, self.reasons, self.waiting or msgspec.UNSET))
 
 
 class Health:

@@ -1,6 +1,7 @@
 """JSON Schemas of the messages, for producers and consumers that are not ours."""
 
 import json
+from collections.abc import Mapping
 from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,7 +26,6 @@ MESSAGES: Final[dict[str, Any]] = {
     "dead-letter": DeadLetter,
 }
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-FOLDER: Final = Path("docs/schemas")
 
 
 def schemas() -> dict[str, str]:
@@ -35,23 +35,23 @@ def schemas() -> dict[str, str]:
 
 def schema(kind: Any) -> str:
     """Return the schema of a message as readable JSON, the same text at every run."""
-    return json.dumps({"$schema": DIALECT} | _tidied(msgspec.json.schema(kind)), indent=2) + "\n"
+    return json.dumps({"$schema": DIALECT} | tidied(msgspec.json.schema(kind)), indent=2) + "\n"
 
 
-def write(folder: Path) -> list[Path]:
-    """Write all schemas into the folder, which is made if missing; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {folder / name: text for name, text in schemas().items()}
+def write(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files into the folder, which is made if missing; return their paths."""
+    files = {folder / name: text for name, text in texts.items()}
     for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return list(files)
 
 
-def _tidied(node: Any) -> Any:
-    # Docstrings keep their indentation before Python 3.13 and lose it after: the committed files must not depend on it.
+def tidied(node: Any) -> Any:
+    """Return a schema whose descriptions are indented in one way: Python 3.13 strips docstrings, older ones do not."""
     if isinstance(node, dict):
-        return {key: cleandoc(value) if _is_text(key, value) else _tidied(value) for key, value in node.items()}
-    return [_tidied(item) for item in node] if isinstance(node, list) else node
+        return {key: cleandoc(value) if _is_text(key, value) else tidied(value) for key, value in node.items()}
+    return [tidied(item) for item in node] if isinstance(node, list) else node
 
 
 def _is_text(key: str, value: Any) -> bool:

@@ -1,5 +1,1 @@
 """The webhook bridge: HTTP in, acknowledged Kafka records out."""
-
-from stream.bridge.process import main
-
-__all__ = ["main"]

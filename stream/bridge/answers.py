@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from stream.failures import Retryable
 from stream.messages import Attachment
 from stream.refusals import Header, RefusedRequestError, retry_after
-from stream.sources.body import Ignored
+from stream.sources.body import Ignored as IgnoredEvent
 
 JSON: Final = b"application/json"
 PROBLEM: Final = b"application/problem+json"
@@ -45,18 +45,30 @@ class Problem(Struct, frozen=True):
     type: str = "about:blank"  # the title is that of the status, and `code` says more
 
 
+class Queued(Struct, frozen=True, rename="camel", tag_field="status", tag="queued"):
+    """The body of 202: `eventIds` lists the events where there is more than one, the first again among them."""
+
+    event_id: str
+    event_ids: tuple[str, ...] | UnsetType = UNSET
+
+
+class Ignored(Struct, frozen=True, tag_field="status", tag="ignored"):
+    """The body of 200: a well-formed event that brings nothing for us."""
+
+    reason: str
+
+
 def queued(attachments: Sequence[Attachment]) -> Answer:
-    """Tell that Kafka holds the events; `eventIds` lists them where there is more than one."""
-    body: dict[str, Any] = {"status": "queued", "eventId": attachments[0].event_id}
-    if len(attachments) > 1:
-        body["eventIds"] = [attachment.event_id for attachment in attachments]
+    """Tell that Kafka holds the events."""
+    first = attachments[0].event_id
+    several = len(attachments) > 1
+    body = Queued(first, tuple(attachment.event_id for attachment in attachments)) if several else Queued(first)
     return Answer(HTTPStatus.ACCEPTED, msgspec.json.encode(body), events=attachments)
 
 
-def ignored(event: Ignored) -> Answer:
+def ignored(event: IgnoredEvent) -> Answer:
     """Tell that the event is well-formed and not for us."""
-    body = msgspec.json.encode({"status": "ignored", "reason": event.reason})
-    return Answer(HTTPStatus.OK, body, code=event.reason)
+    return Answer(HTTPStatus.OK, msgspec.json.encode(Ignored(event.reason)), code=event.reason)
 
 
 def refused(error: RefusedRequestError) -> Answer:

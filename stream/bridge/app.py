@@ -59,6 +59,7 @@ class BridgeApp:
         clock: Callable[[], float],
         timer: Callable[[], float],
         new_id: Callable[[], str],
+        documents: Mapping[str, bytes],
     ) -> None:
         self._bodies = bodies
         self._sender = sender
@@ -77,6 +78,7 @@ class BridgeApp:
             "/healthz": ("GET, HEAD", self._healthz),
             "/readyz": ("GET, HEAD", self._readyz),
             "/metrics": ("GET, HEAD", self._exposition),
+            **{path: ("GET, HEAD", partial(_told, text)) for path, text in documents.items()},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -196,6 +198,10 @@ class BridgeApp:
     async def _exposition(self, _request: Request, _receive: Receive) -> Answer:
         body = exposition(self._metrics.registry)
         return Answer(HTTPStatus.OK, body, content_type=CONTENT_TYPE_LATEST.encode())
+
+
+async def _told(text: bytes, _request: Request, _receive: Receive) -> Answer:
+    return Answer(HTTPStatus.OK, text)
 
 
 def _check_content(headers: Mapping[bytes, bytes]) -> None:

@@ -24,6 +24,7 @@ from stream.kafka import checked
 from stream.logs import write_lines
 from stream.producer import AttachmentProducer, KafkaProducer, bridge_producer_config
 from stream.settings import BridgeSettings, WrongSettingError
+from stream.specifications import served
 from stream.spooled_producer import SpooledProducer, spooled
 from stream.telemetry import Health, Metrics, configure_logging
 from stream.topics import Topics
@@ -206,6 +207,7 @@ def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics
         clock=time.time,
         timer=time.perf_counter,
         new_id=partial(new_request_id, random.getrandbits),
+        documents=served(),
     )
 
 

@@ -3,7 +3,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +22,7 @@ from stream.failures import Reason, Retryable
 from stream.messages import Attachment
 from stream.telemetry import Health, Metrics
 from stream.token_bucket import TokenBucket
+from tests.stream.conformance import conforms
 
 WEBHOOK_PATH = PATHS[EventSource.TUTORIAL]
 NOW = 1_700_000_000.5
@@ -109,7 +110,10 @@ class Client:
         assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"][: len(sent)]
         if not sent:
             return Reply(0, {}, b"")
-        return Reply(sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"])
+        reply = Reply(sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"])
+        told = {name.decode(): value.decode() for name, value in reply.headers.items()}
+        conforms(method, path, reply.status, told, reply.body)
+        return reply
 
     async def _sent(self, chunks: Sequence[bytes]) -> AsyncIterator[Any]:
         for index, chunk in enumerate(chunks):
@@ -124,6 +128,7 @@ def client_of(
     body_seconds: float = 5,
     held_bytes: int = 1 << 20,
     own_hosts: Sequence[str] = (),
+    documents: Mapping[str, bytes] | None = None,
 ) -> Client:
     topic = Topic()
     health = Health(lambda: 0.0)
@@ -147,6 +152,7 @@ def client_of(
         clock=lambda: NOW,
         timer=lambda: 0.0,
         new_id=lambda: "made",
+        documents=documents or {},
     )
     return Client(app, topic, health, written)
 

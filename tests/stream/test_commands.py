@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stream.__main__ import main
-from stream.schemas import schemas
+from stream.specifications import files
 
 ROOT = Path(__file__).parents[2]
 COMMANDS: tuple[list[str], ...] = (
@@ -78,9 +78,9 @@ def test_a_replay_or_purge_of_nothing_in_particular_is_refused(action: str, caps
 
 
 def test_schemas_are_written_into_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schemas", "--out", "schemas"]) == 0
-    assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(schemas())
-    assert len(capsys.readouterr().out.splitlines()) == len(schemas())
+    assert main(["schemas", "--out", "made"]) == 0
+    assert {str(path.relative_to(tmp_path / "made")) for path in (tmp_path / "made").rglob("*.json")} == set(files())
+    assert len(capsys.readouterr().out.splitlines()) == len(files())
 
 
 def test_settings_in_force_are_told_without_secrets(

@@ -22,6 +22,7 @@ from stream.messages import (
 )
 from stream.schemas import MESSAGES, schemas, write
 from stream.settings import KafkaSettings
+from stream.specifications import files
 from stream.topics import specs
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -36,9 +37,9 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(schemas()))
-def test_the_committed_schemas_are_those_of_the_messages(name: str) -> None:
-    assert (DOCS / "schemas" / name).read_text(encoding="utf-8") == schemas()[name], "run: python -m stream schemas"
+@pytest.mark.parametrize("name", sorted(files()))
+def test_the_committed_documents_are_those_of_the_code(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == files()[name], "run: python -m stream schemas"
 
 
 def test_no_schema_is_left_over() -> None:
@@ -46,9 +47,9 @@ def test_no_schema_is_left_over() -> None:
 
 
 def test_schemas_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
-    paths = write(tmp_path / "deep" / "schemas")
-    assert {path.name for path in paths} == set(schemas())
-    assert all(json.loads(path.read_text())["$schema"] for path in paths)
+    paths = write(tmp_path / "deep", files())
+    assert {str(path.relative_to(tmp_path / "deep")) for path in paths} == set(files())
+    assert all(json.loads(path.read_text()) for path in paths)
 
 
 def test_the_schema_asks_for_an_address_or_a_message_id_as_the_decoder_does() -> None:
