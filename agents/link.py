@@ -22,7 +22,7 @@ from agents.rows import Rows
 from agents.sender import Send
 from agents.storage import ObjectStore
 from stream.failures import Ambiguous, Failure, Held, Postponed, Reason, Refused, Stage
-from stream.headers import foreign
+from stream.headers import handed_on
 from stream.messages import Forget, Outcome, Preview, encode
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
@@ -189,7 +189,7 @@ class LinkAgent:
             self._topics.attachments,
             key=attachment.conversation_id.encode(),
             value=encode(attachment),
-            headers=[*foreign(task.record.headers), *task.delivery.retried(self._clock()).to_headers()],
+            headers=[*handed_on(task.record.headers), *task.delivery.retried(self._clock()).to_headers()],
         )
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 
@@ -286,7 +286,7 @@ class LinkAgent:
             timings=task.progress.timings(preview.timings),
             finished_at=self._clock(),
         )
-        await self._results.outcome(outcome, attachment.received_at)
+        await self._results.outcome(outcome, attachment.received_at, task.record.headers)
 
 
 def forget_row(event_id: str) -> str:

@@ -14,7 +14,7 @@ from agents.sender import Send
 from agents.source import Source
 from agents.storage import ObjectStore
 from stream.failures import Reason, Rejected, Stage
-from stream.headers import EVENT_ID, REPLAYS, RecordHeaders, foreign
+from stream.headers import EVENT_ID, REPLAYS, RecordHeaders, handed_on
 from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, Variant, encode
 from stream.settings import Secret
 from stream.telemetry import Metrics
@@ -167,13 +167,13 @@ class RenderAgent:
             state="stored",
             at=self._clock(),
         )
-        await self._results.lifecycle(stored)
+        await self._results.lifecycle(stored, task.record.headers)
         # By key and not by partition: a foreign producer may have put the attachment anywhere.
         await self._send(
             self._topics.previews,
             key=attachment.conversation_id.encode(),
             value=encode(preview),
-            headers=[*foreign(task.record.headers), (EVENT_ID, attachment.event_id.encode()), *_replays(task)],
+            headers=[*handed_on(task.record.headers), (EVENT_ID, attachment.event_id.encode()), *_replays(task)],
         )
 
 

@@ -9,7 +9,7 @@ from agents.guard import Guard
 from agents.lane import Record
 from agents.sender import Send
 from stream.failures import Failure, Refused, Rejected, Stage
-from stream.headers import EVENT_ID, dead_letter, dead_letter_headers
+from stream.headers import EVENT_ID, RawHeaders, dead_letter, dead_letter_headers, handed_on
 from stream.messages import (
     Attachment,
     DeadLetter,
@@ -37,9 +37,9 @@ class Results:
         self._clock = clock
         self._guard = guard
 
-    async def outcome(self, outcome: Outcome, received_at: float | None) -> None:
-        """Emit the one outcome of an event."""
-        await self._emit(outcome, outcome.conversation_id, outcome.event_id)
+    async def outcome(self, outcome: Outcome, received_at: float | None, headers: RawHeaders) -> None:
+        """Emit the one outcome of an event; `headers` are those of the record that it ended with."""
+        await self._emit(outcome, outcome.conversation_id, outcome.event_id, headers)
         self._metrics.outcomes.labels(outcome.outcome, outcome.verdict).inc()
         self._guard.ended(outcome.conversation_id)
         if received_at is not None:
@@ -56,7 +56,9 @@ class Results:
             },
         )
 
-    async def rejected(self, attachment: Attachment, failure: Rejected, attempt: int, timings: StageTimings) -> None:
+    async def rejected(
+        self, attachment: Attachment, failure: Rejected, attempt: int, timings: StageTimings, headers: RawHeaders
+    ) -> None:
         """Emit the outcome of an event whose file, or its source, is at fault."""
         outcome = Outcome(
             event_id=attachment.event_id,
@@ -70,11 +72,11 @@ class Results:
             timings=timings,
             finished_at=self._clock(),
         )
-        await self.outcome(outcome, attachment.received_at)
+        await self.outcome(outcome, attachment.received_at, headers)
 
-    async def lifecycle(self, record: LifecycleRecord) -> None:
+    async def lifecycle(self, record: LifecycleRecord, headers: RawHeaders = None) -> None:
         """Emit what happened to a stored preview."""
-        await self._emit(record, record.conversation_id, record.event_id)
+        await self._emit(record, record.conversation_id, record.event_id, headers)
 
     async def dead_letter(self, record: Record, failure: Failure, stage: Stage, event_id: str) -> None:
         """Emit the dead letter of a record, with its bytes as they were read."""
@@ -109,10 +111,10 @@ class Results:
         headers = dead_letter_headers(letter)
         await self._send(self._topics.dead_letters, key=dead_letter_key(letter), value=encode(letter), headers=headers)
 
-    async def _emit(self, result: Result, conversation_id: str, event_id: str) -> None:
+    async def _emit(self, result: Result, conversation_id: str, event_id: str, headers: RawHeaders) -> None:
         await self._send(
             self._topics.results,
             key=conversation_id.encode(),
             value=encode(result),
-            headers=[(EVENT_ID, event_id.encode())],
+            headers=[(EVENT_ID, event_id.encode()), *handed_on(headers)],
         )

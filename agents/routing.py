@@ -125,7 +125,8 @@ class Routing:
                 await self._try_again(task, failure)
             case Rejected() if (attachment := attachment_of(task.message)) is not None:
                 attempt = task.delivery.attempt
-                await self._results.rejected(attachment, failure, attempt, task.progress.timings())
+                timings = task.progress.timings()
+                await self._results.rejected(attachment, failure, attempt, timings, task.record.headers)
             case _:
                 await self._dead(task, failure)
 

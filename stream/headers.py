@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
+from stream.cloud_events import without_event
 from stream.failures import Failure, Stage
 from stream.messages import DeadLetter, Origin
 
@@ -89,6 +90,14 @@ def foreign(headers: RawHeaders) -> RecordHeaders:
     return [(name, value) for name, value in as_dict(headers).items() if name not in OURS]
 
 
+def handed_on(headers: RawHeaders) -> RecordHeaders:
+    """Return the headers for another record made from this one: the trace goes along, the attributes of the event not.
+
+    Another value is another event, so `ce_*` and `content-type` stay behind.
+    """
+    return without_event(foreign(headers))
+
+
 def dead_letter(
     failure: Failure,
     *,
@@ -126,6 +135,7 @@ def dead_letter_headers(letter: DeadLetter) -> RecordHeaders:
         (REASON, letter.reason.encode()),
         (STAGE, letter.stage.encode()),
         (ORIGIN, format_origin(letter.origin).encode()),
+        *handed_on(letter.headers),
     ]
 
 

@@ -269,3 +269,10 @@ async def test_the_row_is_to_be_forgotten_when_the_event_can_no_longer_come_agai
     row = bench.world.waiting()["forget/e1"]
     assert row.due_at == NOW + 7200
     assert row.topic == "lifecycle"
+
+
+async def test_the_trace_reaches_the_outcome() -> None:
+    bench = Bench()
+    await bench.deliver({"traceparent": b"00-1"})
+    (record,) = bench.world.to("results")
+    assert record.headers["traceparent"] == b"00-1"

@@ -329,3 +329,12 @@ async def test_expiry_while_storage_is_down_is_tried_again_until_the_object_is_g
     bench.world.clock.now = row.due_at
     await bench.world.run(bench.lifecycle, row.value, dict(row.headers))
     assert bench.store.objects == {}
+
+
+async def test_the_trace_goes_along_to_the_preview_and_the_attributes_of_the_event_do_not() -> None:
+    bench = Bench()
+    await bench.deliver(attachment(), {"traceparent": b"00-1", "ce_id": b"event", "content-type": b"application/json"})
+    for topic in ("previews", "results"):
+        (record,) = bench.world.to(topic)
+        assert record.headers["traceparent"] == b"00-1"
+        assert not record.headers.keys() & {"ce_id", "content-type"}

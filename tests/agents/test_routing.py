@@ -209,3 +209,27 @@ async def test_what_is_not_ours_is_given_up_as_ever_and_trips_no_guard() -> None
     assert len(world.dead_letters()) == 30
     assert len(world.outcomes()) == 10
     assert world.guard.share == 0.0
+
+
+PRODUCERS = {"traceparent": b"00-1", "ce_id": b"e1", "ce_type": b"attachment.received", "content-type": b"text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "topic"),
+    [(Rejected(Reason.CORRUPT, "cut off"), "results"), (Refused(Reason.GENESYS_REFUSED, "no"), "dead-letters")],
+)
+async def test_the_trace_reaches_outcomes_and_dead_letters_and_the_attributes_of_the_event_do_not(
+    failure: Failure, topic: str
+) -> None:
+    world = World()
+    await world.run(agent(failure), VALUE, PRODUCERS)
+    (record,) = world.to(topic)
+    assert record.headers["traceparent"] == b"00-1"
+    assert not record.headers.keys() & {"ce_id", "ce_type", "content-type"}
+
+
+async def test_a_dead_letter_keeps_every_header_of_its_record_for_a_replay() -> None:
+    world = World()
+    await world.run(agent(Refused(Reason.GENESYS_REFUSED, "no")), VALUE, PRODUCERS)
+    (letter,) = world.dead_letters()
+    assert letter.headers == PRODUCERS
