@@ -102,9 +102,11 @@ async def test_the_order_to_post_outlives_a_try_that_certainly_failed() -> None:
     await bench.deliver()
     bench.conversation.failures = [Retryable(Reason.GENESYS_UNAVAILABLE, "refused")]
     await bench.deliver({"replays": b"1"})
+    await bench.deliver()  # a copy of the event has no such order, and must not take it for one
+    assert bench.conversation.said == []
     await bench.deliver({"replays": b"1", "attempt": b"2"})
     assert len(bench.conversation.said) == 1
-    assert len(bench.world.dead_letters()) == 1
+    assert len(bench.world.dead_letters()) == 2
 
 
 async def test_a_replayed_post_whose_answer_is_lost_is_parked_again() -> None:
@@ -146,6 +148,16 @@ async def test_a_post_that_was_interrupted_is_counted_by_the_one_who_looks() -> 
     await interrupted(bench, None)
     await bench.deliver()
     assert ambiguous(bench) == {"interrupted": 1}
+
+
+async def test_what_was_found_once_is_known_from_then_on() -> None:
+    bench = Bench()
+    await interrupted(bench, None)
+    bench.conversation.said.append(f"https://cdn.example/{PREVIEW.object_key}")
+    await bench.deliver()
+    await bench.deliver()
+    assert bench.conversation.looked == 1
+    assert suppressed(bench) == 2
 
 
 async def test_a_post_that_was_made_too_late_is_counted() -> None:
