@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Producer
 
-from stream.bridge.watch import KafkaWatch
+from stream.bridge.watch import FRESH_SECONDS, KafkaWatch
 from stream.telemetry import Health
 from tests.harness.kafka import EmbeddedKafka
 from tests.harness.processes import free_port
@@ -33,3 +33,17 @@ async def test_a_broker_that_does_not_answer_is_told_as_the_reason() -> None:
     client = client_of(f"127.0.0.1:{free_port()}")
     found = await reasons_once(client, lambda health: health.readiness().reasons["kafka"] != "starting")
     assert "no answer" in found["kafka"]
+
+
+async def test_a_kafka_that_was_not_asked_for_some_time_makes_ready_no_more(embedded_kafka: EmbeddedKafka) -> None:
+    now = 0.0
+    health = Health(lambda: now, waiting_for=["kafka"])
+    client = client_of(embedded_kafka.bootstrap_servers)
+    watch = KafkaWatch(client, topic="attachments", health=health, part="kafka")
+    watch.start()
+    async with asyncio.timeout(10):
+        while health.readiness().status != 200:  # noqa: ASYNC110 - a thread asks Kafka
+            await asyncio.sleep(0.01)
+    await watch.stop()
+    now = FRESH_SECONDS + 0.1
+    assert health.readiness().reasons == {"kafka": "has not been heard of"}

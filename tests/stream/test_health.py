@@ -55,3 +55,16 @@ def test_what_waits_for_somebody_else_is_told_and_keeps_nobody_from_being_ready(
     assert json.loads(report.body())["waiting"] == {"storage": "calls to storage wait: connection refused"}
     health.waits("storage", "")
     assert json.loads(health.readiness().body()) == {"status": "ok", "reasons": {}}
+
+
+def test_readiness_that_is_not_told_again_in_time_counts_no_more() -> None:
+    clock = Clock()
+    health = Health(clock, waiting_for=["kafka"])
+    health.ready("kafka", 10)
+    health.ready("disk")
+    clock.now += 10
+    assert health.readiness().status == 200
+    clock.now += 0.1
+    assert health.readiness().reasons == {"kafka": "has not been heard of"}
+    health.ready("kafka", 10)
+    assert health.readiness().status == 200

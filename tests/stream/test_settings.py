@@ -70,6 +70,12 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("KAFKA_BOOTSTRAP_SERVERS", "http://broker:9092", "host:port, several separated by commas"),
         ("TOPIC_PREFIX", "a/b", "letters, digits, dot, _ and -, or empty"),
         ("KAFKA_SSL_CA_FILE", "no-such.pem", "a PEM file that exists"),
+        ("BRIDGE_MAX_HEADER_BYTES", "100", "a whole number from 8192 to 1048576"),
+        ("BRIDGE_PRE_STOP_SECONDS", "-1", "a number at least 0"),
+        ("WEBHOOK_MESSAGES_REQUESTS_PER_SECOND", "-1", "a number at least 0"),
+        ("WEBHOOK_ALLOW_UNAUTHENTICATED", "maybe", "one of true, yes"),
+        ("WEBHOOK_CLIENT_CERTIFICATE_HEADER", "X-Client", "one of X-Forwarded-Client-Cert, "),
+        ("WEBHOOK_TRUSTED_PROXIES", "10.0.0.0/33", "an address or a network"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_variable_value_and_what_is_allowed(
@@ -238,3 +244,18 @@ def test_what_is_in_force_is_told_in_the_form_it_is_set() -> None:
     settings = BridgeSettings(webhook_own_hosts=("a", "b"), bridge_linger_ms=2.0, webhook_secret=Secret("hidden"))
     lines = effective(settings).splitlines()
     assert {"WEBHOOK_OWN_HOSTS=a,b", "BRIDGE_LINGER_MS=2", "WEBHOOK_SECRET=***", "KAFKA_SASL_PASSWORD="} <= set(lines)
+
+
+def test_a_wrong_credential_is_named_by_its_source_and_place_and_not_shown() -> None:
+    said = complaint({"WEBHOOK_OPEN_MESSAGING_CREDENTIALS": "hub:hidden,hidden"})
+    assert said.startswith("WEBHOOK_OPEN_MESSAGING_CREDENTIALS is wrong in entry 2: scheme:value")
+    assert "hidden" not in said
+
+
+def test_client_certificates_need_a_proxy_to_trust() -> None:
+    certificates = {"WEBHOOK_NOTIFICATIONS_CREDENTIALS": "mtls:cn=genesys"}
+    said = complaint(certificates)
+    assert said.startswith("WEBHOOK_TRUSTED_PROXIES is not set: needed with mtls in WEBHOOK_NOTIFICATIONS_CREDENTIALS")
+    good = load(BridgeSettings, certificates | {"WEBHOOK_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.7"}, NO_FILE)
+    assert good.trusted_proxies.include("192.0.2.7")
+    assert not good.trusted_proxies.include("192.0.2.8")
