@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from stream.arrival import Arrival, EventSource
@@ -471,3 +473,36 @@ async def test_a_retiring_bridge_is_not_ready_but_takes_webhooks_and_ends_their_
     reply = await client.post()
     assert (reply.status, reply.headers[b"connection"]) == (202, b"close")
     assert (await client.get("/readyz")).status == 503
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["content-type", "content-length", "content-encoding", "expect", "x-request-id", "traceparent", "tracestate"]
+    )
+    | st.text(st.characters(codec="ascii", categories=["Ll"]), min_size=1),
+    st.text(st.characters(max_codepoint=255)) | st.sampled_from(["application/json", "identity", "0"]),
+    max_size=4,
+)
+
+
+@given(
+    method=st.sampled_from(["POST", "GET", "HEAD", "PUT", "BREW"]),
+    path=st.sampled_from([*PATHS.values(), "/healthz", "/readyz", "/metrics"]) | st.text(),
+    headers=HEADERS,
+    parts=st.lists(st.binary() | st.sampled_from([BODY, b"{}", b"[]"]), min_size=1, max_size=3),
+)
+def test_no_request_is_answered_500_or_not_at_all(
+    method: str, path: str, headers: dict[str, str], parts: list[bytes]
+) -> None:
+    async def status() -> int:
+        client = client_of()
+        messages = sent(parts)
+        reply = await client.request(method, path, headers, messages)
+        return reply.status
+
+    assert asyncio.run(status()) in {200, 202, 400, 404, 405, 413, 415, 422}
+
+
+async def sent(parts: list[bytes]) -> AsyncIterator[Any]:
+    for number, part in enumerate(parts, start=1):
+        yield {"type": "http.request", "body": part, "more_body": number < len(parts)}
