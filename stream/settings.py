@@ -142,7 +142,7 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
         PositiveSeconds,
         Meta(description="How long a webhook waits for Kafka's acknowledgement before 503 or the spool, seconds"),
     ] = 4.0
-    bridge_linger_ms: Annotated[float, Meta(ge=0, le=1000, description="How long a batch waits to fill, ms")] = 5.0
+    bridge_linger_ms: Annotated[float, Meta(ge=0, le=1000, description="How long a batch waits to fill, ms")] = 2.0
     bridge_spool_dir: Annotated[
         str,
         Meta(
