@@ -27,7 +27,7 @@ SUBJECT_HEADERS: Final[Mapping[str, bytes]] = {
 }
 
 # Envoy: elements separated by commas, one a proxy; pairs by semicolons; values with , ; = in double quotes.
-_PAIR: Final = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^,;"]*)\s*([,;]|$)')
+_PAIR: Final = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^,;"]*)([,;]|$)')
 _ESCAPED: Final = re.compile(r"\\.")
 _NAME_PART: Final = re.compile(r"(?:[^,+\\]|\\.)+")
 

@@ -17,6 +17,7 @@ SCHEME: Final = b"sha256="
 VERSION: Final = b"v1,"
 TOLERANCE_SECONDS: Final = 300.0  # of the Standard Webhooks specification's own libraries
 MAX_TIMESTAMP_DIGITS: Final = 12
+MAX_SIGNATURES: Final = 32  # of a request; a rotation needs two
 
 
 class HubSignature:
@@ -60,7 +61,8 @@ class StandardSignature:
             return missing("signature", "webhook-id, webhook-timestamp and webhook-signature are required")
         if not _is_near(timestamp, claim.now):
             return wrong("timestamp", f"webhook-timestamp is not within {TOLERANCE_SECONDS:g} seconds of our clock")
-        given = [part.removeprefix(VERSION) for part in header.split() if part.startswith(VERSION)]
+        parts = header.split(maxsplit=MAX_SIGNATURES)[:MAX_SIGNATURES]
+        given = [part.removeprefix(VERSION) for part in parts if part.startswith(VERSION)]
         signed = b"%b.%b.%b" % (webhook_id, timestamp, claim.body)
         matches = [_is_among(given, hmac.digest(secret, signed, "sha256")) for secret in self._secrets]
         if not any(matches):

@@ -16,6 +16,7 @@ GUEST: Final = "customer"
 RECEIVED: Final = "received"
 # Carries `{"message": "WebSocket Heartbeat"}` and other news of the channel itself.
 CHANNEL_TOPIC: Final = "channel.metadata"
+MAX_TOPIC_CHARACTERS: Final = 512  # the pattern takes time by the square of it
 
 _MESSAGES_TOPIC: Final = re.compile(r"v2\.(.+\.)?conversations\.(.+\.)?messages")
 
@@ -96,7 +97,7 @@ def attachments(body: bytes) -> Found:
     topic = event.topic_name or (event.detail.topic_name if event.detail else None) or ""
     if topic == CHANNEL_TOPIC:
         return Ignored("heartbeat")
-    if _MESSAGES_TOPIC.fullmatch(topic) is None:
+    if len(topic) > MAX_TOPIC_CHARACTERS or _MESSAGES_TOPIC.fullmatch(topic) is None:
         return Ignored("other_topic")
     return _guest_files(_read_bare(body).event_body if event.topic_name else _read_event_bridge(body).detail.event_body)
 

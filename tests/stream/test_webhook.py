@@ -341,3 +341,8 @@ def test_an_event_of_more_files_than_the_queue_is_made_for_is_refused_as_a_whole
     error = malformed(json.dumps(OPEN_MESSAGE | {"content": files}).encode())
     assert (error.status, error.code) == (422, "too_many_files")
     assert len(attachments(OPEN_MESSAGE | {"content": files[1:]})) == MAX_FILES
+
+
+def test_a_topic_name_that_costs_a_pattern_dearly_is_another_topic() -> None:
+    """One megabyte of it would otherwise stop the event loop for an hour."""
+    assert ignored({"topicName": "v2." + "conversations." * 70_000}) == "other_topic"

@@ -128,6 +128,11 @@ def test_a_header_that_the_proxy_does_not_strip_proves_nothing() -> None:
     assert fault(certificate(ANY, ("cn", "genesys")), claim(nginx)) == "certificate_missing"
 
 
+@pytest.mark.parametrize("costly", [f'a={" " * 60_000}"', 'a="' + "\\" * 60_001, "a" * 60_000, "a=;" * 20_000])
+def test_a_header_that_costs_a_pattern_dearly_is_read_at_once(costly: str) -> None:
+    assert forwarded_identities(costly) == frozenset()
+
+
 @given(header=st.text(st.characters(max_codepoint=255)))
 def test_any_header_is_read_or_is_junk(header: str) -> None:
     found = forwarded_identities(header)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.authenticity.signatures import HubSignature, StandardSignature
+from stream.authenticity.signatures import MAX_SIGNATURES, HubSignature, StandardSignature
 from tests.stream.authenticity.claims import BODY, NOW, claim, fault, hub, standard
 
 OLD, NEW = b"old secret", b"new secret"
@@ -54,6 +54,12 @@ def test_one_of_several_signatures_is_enough_and_other_versions_count_for_nothin
     headers = standard(b"a later secret", OLD)
     assert fault(STANDARD, claim(headers)) == ""
     headers["webhook-signature"] = b"v1a,xyz v2," + standard(OLD)["webhook-signature"].removeprefix(b"v1,")
+    assert fault(STANDARD, claim(headers)) == "signature_wrong"
+
+
+def test_no_more_signatures_are_compared_than_a_rotation_can_need() -> None:
+    headers = standard(OLD)
+    headers["webhook-signature"] = b"v1,a " * MAX_SIGNATURES + headers["webhook-signature"]
     assert fault(STANDARD, claim(headers)) == "signature_wrong"
 
 
