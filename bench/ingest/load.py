@@ -15,7 +15,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 PATH: Final = "/webhooks/genesys/attachments"
@@ -81,6 +82,16 @@ class Load:
         self.tally = Tally()
         for _ in range(connections):
             self._connect(host, port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._epoll.close()
+        for connection in self._connections.values():
+            connection.socket.close()
 
     def closed_loop(self, *, seconds: float = 0.0, count: int = 0) -> float:
         """Let every connection send as soon as it is answered, for a time or a number; return the answers a second."""
@@ -159,12 +170,12 @@ def _is_whole(received: bytes) -> bool:
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
-    load = Load(given.url, given.connections, given.first)
-    per_second = (
-        load.open_loop(seconds=given.seconds, per_second=given.rate)
-        if given.rate
-        else load.closed_loop(seconds=given.seconds, count=given.count)
-    )
+    with Load(given.url, given.connections, given.first) as load:
+        per_second = (
+            load.open_loop(seconds=given.seconds, per_second=given.rate)
+            if given.rate
+            else load.closed_loop(seconds=given.seconds, count=given.count)
+        )
     cuts = quantiles(load.tally.latencies_seconds, n=1000, method="inclusive")
     return {
         "answers": load.tally.statuses.total(),
