@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from agents.due import Due
-from agents.link import LinkRow, forget_row
 from agents.render import expiry_row
 from agents.results import Results
 from agents.routing import Task
 from agents.rows import Rows
+from agents.said import LinkRow, forget_row
 from agents.storage import ObjectStore
 from stream.failures import Postponed, Reason
 from stream.messages import Expire, Forget, LifecycleCommand, LifecycleRecord

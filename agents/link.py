@@ -6,24 +6,20 @@ reads the conversation back and looks for the object key, which is part of every
 cannot tell, a setting decides: it is posted again, or parked as a dead letter, whose replay is the order to post.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from msgspec import Struct, structs
-
-from agents.due import Due, DueRow
 from agents.genesys.links import Link
 from agents.results import Results
 from agents.routing import Task
-from agents.rows import Rows
+from agents.said import Event, LinkRow, Said
 from agents.sender import Send
 from agents.storage import ObjectStore
 from stream.failures import Ambiguous, Failure, Held, Postponed, Reason, Refused, Stage
 from stream.headers import handed_on
-from stream.messages import Forget, Outcome, Preview, encode
+from stream.messages import Outcome, Preview, encode
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics
@@ -35,20 +31,6 @@ POST_START_SECONDS: Final = 20.0
 CLOCK_SKEW_SECONDS: Final = 5.0
 INTERRUPTED: Final = "interrupted"
 LATE: Final = "late"
-
-
-class LinkRow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How far the post of an event has come; `notBefore` is Unix time in seconds.
-
-    `parkedAfterReplays` tells that the event was parked, and how often it had been replayed then: a delivery that was
-    replayed more often is the operator's answer. A parked row is a SENDING one to workers that do not know the field.
-    """
-
-    version: int = 1
-    state: Literal["sending", "sent"]
-    not_before: float = 0.0
-    message_id: str = ""
-    parked_after_replays: int | None = None
 
 
 class Poster(Protocol):
@@ -66,8 +48,6 @@ class LinkPolicy:
     """Times of the link agent."""
 
     post_timeout_seconds: float
-    row_lifetime_seconds: float
-    """As long as a record of the event can still be delivered, and as its preview lives."""
     idempotent: bool
     """Posting twice says nothing twice (mode `attributes`), so no row is needed."""
     reads_back_all: bool = True
@@ -85,8 +65,7 @@ class LinkAgent:
         topics: Topics,
         poster: Poster,
         store: ObjectStore,
-        links: Rows[LinkRow],
-        due: Due,
+        said: Said,
         results: Results,
         send: Send,
         policy: LinkPolicy,
@@ -99,8 +78,7 @@ class LinkAgent:
         self._topics = topics
         self._poster = poster
         self._store = store
-        self._links = links
-        self._due = due
+        self._said = said
         self._results = results
         self._send = send
         self._policy = policy
@@ -124,7 +102,7 @@ class LinkAgent:
 
     async def _said_before(self, task: Task[Preview]) -> str | None:
         """Return the message id of an earlier delivery's post, None when it is to be posted now."""
-        row = self._row(task)
+        row = self._said.of(event_of(task))
         if row is None:
             return await self._said_long_ago(task) if task.delivery.replays and not self._policy.idempotent else None
         if row.state == "sent":
@@ -137,7 +115,7 @@ class LinkAgent:
             self._metrics.posts_ambiguous.labels(INTERRUPTED).inc()
         if message_id is not None:
             self._metrics.duplicates.inc()
-            await self._note_sent(task, message_id)
+            await self._said.sent(event_of(task), message_id)
         elif doubt and not self._may_repeat(task, row):
             await self._park(task, row, doubt)
         return message_id
@@ -147,8 +125,7 @@ class LinkAgent:
         message_id, _ = await self._look_for(task.message)
         if message_id is not None:
             self._metrics.duplicates.inc()
-            await self._remember_to_forget(task)
-            await self._note_sent(task, message_id)
+            await self._said.sent_long_ago(event_of(task), message_id)
         return message_id
 
     async def _look_for(self, preview: Preview) -> tuple[str | None, str]:
@@ -170,13 +147,9 @@ class LinkAgent:
         return row.parked_after_replays is not None and task.delivery.replays > row.parked_after_replays
 
     async def _park(self, task: Task[Preview], row: LinkRow, doubt: str) -> None:
-        parked = structs.replace(row, parked_after_replays=task.delivery.replays)
         # Before the dead letter: no replay of it may find a row that does not know of the question.
-        await self._links.put(task.record.partition, task.message.attachment.event_id, parked)
+        await self._said.parked(event_of(task), row, task.delivery.replays)
         raise Refused(Reason.POST_UNVERIFIED, f"an earlier post may have been made, and {doubt}; a replay posts it")
-
-    def _row(self, task: Task[Preview]) -> LinkRow | None:
-        return self._links.get(task.record.partition, task.message.attachment.event_id)
 
     async def _still_there(self, preview: Preview) -> bool:
         return self._clock() < preview.expires_at and await self._store.exists(preview.object_key)
@@ -198,8 +171,8 @@ class LinkAgent:
         if self._policy.idempotent:
             return await self._poster.post(link, write_before=write_before)
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
-        before = self._row(task)
-        await self._note_sending(task, not_before)
+        before = self._said.of(event_of(task))
+        await self._said.sending(event_of(task), not_before)
         certainly_unsaid = False
         late = False
         try:
@@ -209,23 +182,15 @@ class LinkAgent:
             if isinstance(failure, Ambiguous):
                 self._metrics.posts_ambiguous.labels(failure.kind).inc()
             else:
-                await self._restore(task, before)
+                await self._said.restore(event_of(task), before)
             raise
         finally:
             if not certainly_unsaid:
                 late = self._tell_if_late(link, not_before)
         if late:
             self._metrics.posts_ambiguous.labels(LATE).inc()
-        await self._note_sent(task, message_id)
+        await self._said.sent(event_of(task), message_id)
         return message_id
-
-    async def _restore(self, task: Task[Preview], before: LinkRow | None) -> None:
-        """Put back what was known before a post that certainly was not made; mostly nothing, so nobody need look."""
-        partition, event_id = task.record.partition, task.message.attachment.event_id
-        if before is None:
-            await self._links.delete(partition, event_id)
-        else:
-            await self._links.put(partition, event_id, before)
 
     def _tell_if_late(self, link: Link, not_before: float) -> bool:
         """Count a post that another worker may have given up waiting for, because this one was frozen as it wrote."""
@@ -234,28 +199,6 @@ class LinkAgent:
             self._metrics.late_posts.inc()
             logger.warning("link.late", extra={"event_id": link.event_id, "late_seconds": round(late_seconds, 1)})
         return late_seconds > 0
-
-    async def _note_sending(self, task: Task[Preview], not_before: float) -> None:
-        partition, event_id = task.record.partition, task.message.attachment.event_id
-        # Both before the POST: a crash can then leave neither a post without a row nor a row that stays for ever.
-        await asyncio.gather(
-            self._remember_to_forget(task),
-            self._links.put(partition, event_id, LinkRow(state="sending", not_before=not_before)),
-        )
-
-    async def _remember_to_forget(self, task: Task[Preview]) -> None:
-        event_id = task.message.attachment.event_id
-        forget = DueRow(
-            due_at=self._clock() + self._policy.row_lifetime_seconds,
-            topic=self._topics.lifecycle,
-            key=task.record.key,
-            value=encode(Forget(event_id=event_id)),
-        )
-        await self._due.put(task.record.partition, forget_row(event_id), forget)
-
-    async def _note_sent(self, task: Task[Preview], message_id: str) -> None:
-        event_id = task.message.attachment.event_id
-        await self._links.put(task.record.partition, event_id, LinkRow(state="sent", message_id=message_id))
 
     def _link(self, preview: Preview) -> Link:
         attachment = preview.attachment
@@ -289,6 +232,6 @@ class LinkAgent:
         await self._results.outcome(outcome, attachment.received_at, task.record.headers)
 
 
-def forget_row(event_id: str) -> str:
-    """Return the due table's key of the end of an event's row."""
-    return f"forget/{event_id}"
+def event_of(task: Task[Preview]) -> Event:
+    """Return the event of a task, where its rows lie."""
+    return Event(task.record.partition, task.message.attachment.event_id, task.record.key)

@@ -22,6 +22,7 @@ from stream.settings import (
 
 REQUIRED: Final = {"required": True}  # for the pages made from the settings; __post_init__ enforces it
 MIN_SECRET_CHARACTERS: Final = 16
+SECONDS_PER_HOUR: Final = 3600.0
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 
 
@@ -237,6 +238,11 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         Positive, Meta(description="Failed conversations before that share means anything")
     ] = 20
     timer_interval_seconds: Annotated[PositiveSeconds, Meta(description="How often due rows are looked for")] = 0.5
+
+    @property
+    def event_lifetime_seconds(self) -> float:
+        """How long what is known of an event is kept: its records can come again, or its preview lives."""
+        return max(self.preview_ttl_seconds, self.topic_retention_hours * SECONDS_PER_HOUR)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,7 +21,7 @@ from agents.guard import BadDeployError
 from agents.lane import Lane, LaneLimits
 from agents.lease import leased
 from agents.lifecycle import LifecycleAgent
-from agents.link import LinkAgent, LinkPolicy, LinkRow
+from agents.link import LinkAgent, LinkPolicy
 from agents.monitor import Monitor
 from agents.probation import leave_word
 from agents.probes import Probes
@@ -34,6 +34,7 @@ from agents.rocksdb import RocksShelves
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
 from agents.safeguards import Safeguards
+from agents.said import LinkRow, Said
 from agents.scratch import SWEEP_INTERVAL_SECONDS, create_scratch, sweep
 from agents.sender import Sender
 from agents.settings import WorkerSettings
@@ -57,7 +58,6 @@ ENDED_IN_ORDER: Final = 0
 CRASHED: Final = 1
 ENDED_LATE: Final = 3
 STOPPED_BY_GUARD: Final = 4
-SECONDS_PER_HOUR: Final = 3600.0
 
 
 class Worker:
@@ -271,18 +271,22 @@ class Worker:
 
     def _link_agent(self) -> LinkAgent:
         settings = self._settings
-        retention_seconds = settings.topic_retention_hours * SECONDS_PER_HOUR
+        said = Said(
+            self._links,
+            self._due,
+            lifecycle_topic=self._topics.lifecycle,
+            lifetime_seconds=settings.event_lifetime_seconds,
+            clock=time.time,
+        )
         return LinkAgent(
             topics=self._topics,
             poster=self._genesys,
             store=self._store,
-            links=self._links,
-            due=self._due,
+            said=said,
             results=self._results,
             send=self._send,
             policy=LinkPolicy(
                 post_timeout_seconds=settings.genesys_timeout_seconds,
-                row_lifetime_seconds=max(settings.preview_ttl_seconds, retention_seconds),
                 idempotent=settings.genesys_post_mode == "attributes",
                 reads_back_all=settings.genesys_post_mode == "communication",
                 uncertain_post=settings.genesys_uncertain_post,

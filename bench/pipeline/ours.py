@@ -17,13 +17,14 @@ from agents.due import Due, DueIndex, DueRow
 from agents.genesys import RateShare, create_genesys
 from agents.guard import Guard, GuardLimits
 from agents.lane import Lane, LaneLimits
-from agents.link import LinkAgent, LinkPolicy, LinkRow
+from agents.link import LinkAgent, LinkPolicy
 from agents.offsets import Offsets
 from agents.render import RenderAgent
 from agents.rendering.pool import create_pool
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.rows import Observer, Rows
+from agents.said import LinkRow, Said
 from agents.settings import WorkerSettings
 from agents.source import Source
 from agents.storage import create_store
@@ -149,17 +150,22 @@ class Pipeline:
 
     def _link_agent(self) -> LinkAgent:
         settings = self._settings
+        said = Said(
+            self._links,
+            self._due,
+            lifecycle_topic=self._topics.lifecycle,
+            lifetime_seconds=settings.event_lifetime_seconds,
+            clock=time.time,
+        )
         return LinkAgent(
             topics=self._topics,
             poster=self._genesys,
             store=self._store,
-            links=self._links,
-            due=self._due,
+            said=said,
             results=self._results,
             send=self.memory.send,
             policy=LinkPolicy(
                 post_timeout_seconds=settings.genesys_timeout_seconds,
-                row_lifetime_seconds=settings.preview_ttl_seconds,
                 idempotent=False,
             ),
             retry=self._policy,

@@ -4,8 +4,9 @@ from typing import Literal
 import pytest
 
 from agents.genesys.links import Link
-from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS, LinkAgent, LinkPolicy, LinkRow
+from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS, LinkAgent, LinkPolicy
 from agents.routing import Agent
+from agents.said import LinkRow, Said
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Retryable, Stage
 from stream.messages import Attachment, Picture, Preview, decode_preview, encode
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
@@ -68,17 +69,22 @@ class Bench:
         self.store.objects[PREVIEW.object_key] = b"webp"
         policy = LinkPolicy(
             post_timeout_seconds=POST_TIMEOUT,
-            row_lifetime_seconds=7200,
             idempotent=idempotent,
             reads_back_all=reads_back_all,
             uncertain_post=uncertain_post,
+        )
+        said = Said(
+            self.world.links,
+            self.world.due,
+            lifecycle_topic=TOPICS.lifecycle,
+            lifetime_seconds=7200,
+            clock=self.world.clock,
         )
         link = LinkAgent(
             topics=TOPICS,
             poster=self.conversation,
             store=self.store,
-            links=self.world.links,
-            due=self.world.due,
+            said=said,
             results=self.world.results,
             send=self.world.send,
             policy=policy,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS, LinkRow
+from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS
+from agents.said import LinkRow
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Retryable
 from tests.agents.test_link import POST_TIMEOUT, PREVIEW, Bench
 from tests.agents.worlds import NOW

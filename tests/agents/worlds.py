@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 from agents.due import Due, DueIndex, DueRow
 from agents.guard import Guard, GuardLimits
 from agents.lane import Record
-from agents.link import LinkRow
 from agents.results import Results
 from agents.routing import Agent, Routing
+from agents.said import LinkRow
 from stream.headers import RecordHeaders, as_dict
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
 from stream.retry import Patience, RetryPolicy

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from agents.due import DueRow
-from agents.link import LinkRow
+from agents.said import LinkRow
 from stream.messages import encode
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio
