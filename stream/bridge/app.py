@@ -16,7 +16,7 @@ from stream.authenticity import Claim
 from stream.bridge import answers
 from stream.bridge.access_log import SHOWN_EVENT_IDS, Access, AccessLog
 from stream.bridge.answers import CLOSE, Answer
-from stream.bridge.bodies import Bodies, DisconnectedError
+from stream.bridge.bodies import Bodies
 from stream.bridge.intake import PATHS, Intake
 from stream.bridge.request import Receive, Request, Scope, Send, request_of
 from stream.failures import Reason, Retryable
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 DRAINING_RETRY_AFTER_SECONDS: Final = 1.0  # by then another replica, or the next process, answers
 SHOWN_PATH_CHARACTERS: Final = 200
 JSON_TYPE: Final = b"application/json"
-# Nobody is told of it; the number is the customary one in access logs.
-GONE: Final = Answer(499, b"", code="disconnected")
 
 Handle = Callable[[Request, Receive], Awaitable[Answer]]
 
@@ -85,11 +83,7 @@ class BridgeApp:
         """Answer one request."""
         begun = self._timer()
         request = request_of(scope, self._new_id)
-        try:
-            answer = await self._answer(request, receive)
-        except DisconnectedError:
-            self._tell(request, GONE, begun)
-            return
+        answer = await self._answer(request, receive)
         closing = () if CLOSE in answer.headers else self._closing
         headers = answer.all_headers((b"x-request-id", request.request_id.encode()), *closing)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -118,8 +112,6 @@ class BridgeApp:
             return answers.refused(error)
         except Retryable as failure:
             return answers.unavailable(failure)
-        except DisconnectedError:
-            raise
         except Exception:
             logger.exception("webhook.failed", extra={"request_id": request.request_id})
             return answers.failed(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "An error of ours; try again")

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NoReturn
 
+from stream.bridge.answers import CLOSE
 from stream.bridge.request import Message, Receive
 from stream.refusals import RefusedRequestError, retry_after
 
 NOT_BEGUN: Final[Message] = {"type": "http.request", "more_body": True}
 READ_ON_BYTES: Final = 33_554_432
 OVERLOADED_RETRY_AFTER_SECONDS: Final = 1.0
-
-
-class DisconnectedError(Exception):
-    """The client went away before its body was complete; nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +53,8 @@ class Bodies:
         """Return the body of a request.
 
         Raises:
-            RefusedRequestError: 408, 413, or 503 when unfinished bodies hold too much memory.
-            DisconnectedError: The client went away.
+            RefusedRequestError: 408, 413, 503 when unfinished bodies hold too much memory, or 400 for a body that does
+                not come to its end: the client went away, or its chunks are malformed, which looks the same from here.
         """
         declared = headers.get(b"content-length", b"0")
         too_large = declared.isdigit() and int(declared[:20]) > self._limits.body_bytes
@@ -116,7 +113,7 @@ class Bodies:
         left = self._limits.body_bytes
         while True:
             if message["type"] != "http.request":
-                raise DisconnectedError
+                raise _incomplete()
             part = message.get("body", b"")
             left -= len(part)
             if left < 0:
@@ -150,3 +147,8 @@ class Bodies:
 
 def _too_slow() -> RefusedRequestError:
     return RefusedRequestError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly")
+
+
+def _incomplete() -> RefusedRequestError:
+    text = "The body did not come to its end, or its chunks are malformed"
+    return RefusedRequestError(HTTPStatus.BAD_REQUEST, "incomplete_body", text, CLOSE)

@@ -48,7 +48,7 @@ BODIES: Final[Mapping[EventSource, Sequence[Node]]] = {
 IGNORED: Final = ("other_event", "other_topic", "heartbeat", "receipt", "no_attachment", "outbound", "own_preview")
 # The codes of each error, as docs/webhook.md explains them.
 PROBLEMS: Final[Mapping[int, Sequence[str]]] = {
-    400: ("not_json",),
+    400: ("not_json", "incomplete_body"),
     401: (
         "signature_missing",
         "signature_wrong",

@@ -275,12 +275,13 @@ async def test_bodies_that_are_still_read_at_the_end_of_a_drain_are_given_up(cli
         assert (await request).status == 408
 
 
-async def test_a_client_that_goes_away_gets_no_answer_and_sends_nothing(client: Client) -> None:
+async def test_a_body_that_does_not_come_to_its_end_is_refused_and_sends_nothing(client: Client) -> None:
     async def gone() -> AsyncIterator[Any]:
         yield {"type": "http.request", "body": BODY, "more_body": True}
         yield {"type": "http.disconnect"}
 
-    assert (await client.request("POST", WEBHOOK_PATH, JSON, gone())).status == 0
+    reply = await client.request("POST", WEBHOOK_PATH, JSON, gone())
+    assert (reply.status, reply.error_code, reply.headers[b"connection"]) == (400, "incomplete_body", b"close")
     assert client.topic.taken == []
 
 
