@@ -7,12 +7,12 @@ from typing import Final
 from faust.types import TP
 
 from agents.app import PreviewApp
-from agents.breaker import Breaker
 from agents.due import DueIndex
-from agents.genesys.login import Login
 from agents.guard import Guard
 from agents.lane import Lane
+from stream.breaker import Breaker
 from stream.failures import Reason
+from stream.genesys.login import Login
 from stream.health import Health
 from stream.telemetry import Metrics
 from stream.topics import Topics

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from agents.download import Download
-from agents.in_place import Repeat
 from agents.render import Renderer
 from agents.rendering.verdicts import Answer
 from agents.source import Fetch
+from stream.in_place import Repeat
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ import random
 import time
 from pathlib import Path
 
-from agents.breaker import Breaker
 from agents.guard import Guard, GuardLimits
-from agents.in_place import InPlace
 from agents.probation import recall
 from agents.settings import WorkerSettings
+from stream.breaker import Breaker
+from stream.in_place import InPlace
 from stream.retry import Patience, RetryPolicy
 from stream.telemetry import Metrics
 

@@ -5,11 +5,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
-from agents.oauth_clients import OAuthClient, oauth_clients
 from agents.rendering.layers import Layer
+from stream.genesys.settings import REQUIRED, GenesysSettings
 from stream.settings import (
     HttpUrl,
-    KafkaSettings,
     Port,
     Positive,
     PositiveSeconds,
@@ -20,13 +19,12 @@ from stream.settings import (
     wrong,
 )
 
-REQUIRED: Final = {"required": True}  # for the pages made from the settings; __post_init__ enforces it
 MIN_SECRET_CHARACTERS: Final = 16
 SECONDS_PER_HOUR: Final = 3600.0
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 
 
-class RenderSettings(KafkaSettings, frozen=True, kw_only=True):
+class RenderSettings(GenesysSettings, frozen=True, kw_only=True):
     """Rendering, as the worker and the render command do it."""
 
     render_children: Annotated[int, Meta(ge=0, le=256, description="Rendering children; 0 means one a core")] = 0
@@ -171,22 +169,6 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         ),
     ] = 604_800.0
 
-    genesys_env: Annotated[Text, Meta(description="Region's domain, e.g. mypurecloud.com or mypurecloud.ie")] = (
-        "mypurecloud.com"
-    )
-    genesys_base_url: Annotated[
-        HttpUrl, Meta(description="API address when it is not https://api.GENESYS_ENV (simulator, gateway)")
-    ] = ""
-    genesys_client_id: Annotated[
-        str,
-        Meta(
-            description="OAuth client id (client credentials); several, separated by commas, multiply the calls",
-            extra=REQUIRED,
-        ),
-    ] = ""
-    genesys_client_secret: Annotated[
-        Secret, Meta(description="OAuth client secret; of several clients as many, in the same order", extra=REQUIRED)
-    ] = Secret("")
     genesys_post_mode: Annotated[
         Literal["communication", "agentless", "attributes", "tutorial"],
         Meta(description="How the link is posted"),
@@ -195,9 +177,6 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         Text,
         Meta(description="Text of the message; {url}, {file_name}, {format}, {size_bytes} are filled in"),
     ] = "Preview generated: {url}"
-    genesys_calls_per_minute: Annotated[
-        Positive, Meta(description="Calls a minute that each OAuth client may make, all workers together")
-    ] = 300
     genesys_uncertain_post: Annotated[
         Literal["park", "repeat"],
         Meta(
@@ -205,7 +184,6 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
             "park it as a dead letter for an operator, or repeat it and perhaps say it twice"
         ),
     ] = "park"
-    genesys_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one API call, seconds")] = 10.0
     genesys_agentless_from_address: Annotated[
         str, Meta(description="fromAddress for GENESYS_POST_MODE=agentless and tutorial")
     ] = ""
@@ -247,9 +225,7 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_timings()
-        require(bool(self.genesys_client_id), "GENESYS_CLIENT_ID", "", "the OAuth client's id")
-        require(bool(self.genesys_client_secret), "GENESYS_CLIENT_SECRET", "", "the OAuth client's secret")
-        oauth_clients(self.genesys_client_id, self.genesys_client_secret)
+        self.require_genesys_client()
         require(
             len(self.object_key_secret.reveal()) >= MIN_SECRET_CHARACTERS,
             "OBJECT_KEY_SECRET",
@@ -276,11 +252,6 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
                 f"{self.preview_ttl_seconds:.12g}",
                 f"at most {MAX_PRESIGNED_SECONDS} with presigned GET; S3_PUBLIC_BASE_URL lifts it",
             )
-
-    @property
-    def oauth_clients(self) -> tuple[OAuthClient, ...]:
-        """The OAuth clients that calls are made with."""
-        return oauth_clients(self.genesys_client_id, self.genesys_client_secret)
 
     def _require_timings(self) -> None:
         session_seconds = self.worker_session_timeout_seconds

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Final
 
 from agents.settings import WorkerSettings
+from stream.genesys.settings import GenesysSettings
 from stream.settings import KafkaSettings
 from stream.settings_page import BRIDGE, EVERY_PROCESS, Group, example, page
 
-WORKER: Final = Group("Worker (`python -m agents worker`)", WorkerSettings, KafkaSettings)
-GROUPS: Final = (EVERY_PROCESS, BRIDGE, WORKER)
+GENESYS: Final = Group("Genesys (worker, and `python -m stream backfill`)", GenesysSettings, KafkaSettings)
+WORKER: Final = Group("Worker (`python -m agents worker`)", WorkerSettings, GenesysSettings)
+GROUPS: Final = (EVERY_PROCESS, BRIDGE, GENESYS, WORKER)
 
 
 def pages() -> dict[Path, str]:

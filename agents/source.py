@@ -7,8 +7,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from agents.download import Download
-from agents.genesys import Media
 from stream.failures import Held, Postponed, Reason, Rejected
+from stream.genesys.history import Media
 from stream.messages import Attachment, event_id
 
 

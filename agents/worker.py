@@ -16,7 +16,7 @@ from agents.app import ConsumerFlow, create_app
 from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
 from agents.ending import Ending
-from agents.genesys import RateShare, create_genesys
+from agents.genesys import create_genesys
 from agents.guard import BadDeployError
 from agents.lane import Lane, LaneLimits
 from agents.lease import leased
@@ -42,6 +42,7 @@ from agents.shelves import MemoryShelves, Shelves
 from agents.source import Source
 from agents.storage import GuardedStore, create_store
 from stream.failures import Stage
+from stream.genesys.rate import RateShare
 from stream.health import Health
 from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
 from stream.telemetry import Metrics

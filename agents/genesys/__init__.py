@@ -1,8 +1,9 @@
-"""Genesys Cloud: posting links, reading conversations back, resolving files; see docs/genesys.md."""
+"""Genesys Cloud as the agents see it: posting links, reading conversations back, resolving files; see docs/genesys.md.
+
+What every call needs, whoever makes it, is in stream/genesys.
+"""
 
 from agents.genesys.client import Genesys, create_genesys
-from agents.genesys.history import Media
 from agents.genesys.links import Link
-from agents.genesys.rate import RateShare
 
-__all__ = ["Genesys", "Link", "Media", "RateShare", "create_genesys"]
+__all__ = ["Genesys", "Link", "create_genesys"]

@@ -5,12 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from agents.breaker import Breaker
-from agents.genesys import calls, history
-from agents.genesys.api import Api, Observe, Request
-from agents.genesys.history import Media
 from agents.genesys.links import Link
-from agents.genesys.login import Access, Login
 from agents.genesys.posting import (
     AgentlessPosting,
     AttributesPosting,
@@ -19,12 +14,17 @@ from agents.genesys.posting import (
     Posting,
     TutorialPosting,
 )
-from agents.genesys.rate import RateShare
 from agents.genesys.routes import Routes
 from agents.genesys.text import message_text, own_text
-from agents.in_place import Repeat, once
 from agents.settings import WorkerSettings
+from stream.breaker import Breaker
 from stream.failures import Reason, Refused, Rejected, Retryable
+from stream.genesys import calls, history
+from stream.genesys.api import Api, Observe, Request
+from stream.genesys.history import Media
+from stream.genesys.login import Access, Login
+from stream.genesys.rate import RateShare
+from stream.in_place import Repeat, once
 from stream.messages import Attachment
 
 DOWNLOAD: Final = re.compile(r"/api/v2/downloads/([A-Za-z0-9_.~-]+)")
@@ -140,10 +140,7 @@ def create_genesys(
 
     Loads the SDK (0.2 s of CPU) but calls nobody.
     """
-    access = Access(
-        base_url=settings.genesys_base_url or f"https://api.{settings.genesys_env}",
-        clients=settings.oauth_clients,
-    )
+    access = Access(base_url=settings.genesys_address, clients=settings.oauth_clients)
     api = Api(
         access,
         rates=rates,

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 from typing import Any, Final, Protocol
 
-from agents.genesys import calls, history
-from agents.genesys.api import Api, Request
 from agents.genesys.links import Link
 from agents.genesys.routes import Route, Routes, route_of
 from stream.failures import Ambiguous, Reason, Refused
+from stream.genesys import calls, history
+from stream.genesys.api import Api, Request
 
 MAX_PAGES: Final = 5  # of 1,000 messages: an older one cannot be the post that was just sent
 TUTORIAL_TYPE: Final = "text"

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from agents.breaker import Breaker
-from agents.in_place import Repeat
 from agents.storage.store import ObjectStore
+from stream.breaker import Breaker
 from stream.failures import Failure, Reason, Retryable
+from stream.in_place import Repeat
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from agents.download import create_downloader
 from agents.due import Due, DueIndex, DueRow
-from agents.genesys import RateShare, create_genesys
+from agents.genesys import create_genesys
 from agents.guard import Guard, GuardLimits
 from agents.lane import Lane, LaneLimits
 from agents.link import LinkAgent, LinkPolicy
@@ -33,6 +33,7 @@ from bench.pipeline.memory import MemoryTopics
 from bench.pipeline.server import BUCKET
 from bench.pipeline.task import ACCESS_KEY, REGION, SECRET_KEY, Event, Pace, Task, events, given, tell
 from stream.failures import Stage
+from stream.genesys.rate import RateShare
 from stream.logs import configure_logging
 from stream.messages import Attachment, decode_attachment, decode_preview, encode
 from stream.retry import Patience, RetryPolicy

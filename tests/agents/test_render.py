@@ -4,13 +4,13 @@ import pytest
 from msgspec import structs
 
 from agents.download import Download
-from agents.genesys import Media
 from agents.lifecycle import LifecycleAgent
 from agents.render import RenderAgent, expiry_row
 from agents.rendering.verdicts import Answer, Refusal, Rendition, Variant, Verdict
 from agents.routing import Agent
 from agents.source import Source
 from stream.failures import Failure, Held, Reason, Rejected, Retryable, Stage
+from stream.genesys.history import Media
 from stream.messages import (
     Attachment,
     decode_attachment,

@@ -5,10 +5,10 @@ import pytest
 from msgspec import structs
 from prometheus_client import CollectorRegistry
 
-from agents.breaker import Breaker
 from agents.probation import leave_word
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
+from stream.breaker import Breaker
 from stream.failures import Held, Reason
 from stream.retry import Family
 from stream.settings import Secret

@@ -4,9 +4,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.breaker import Breaker
-from agents.genesys import Genesys, Link, RateShare, create_genesys
+from agents.genesys import Genesys, Link, create_genesys
 from agents.settings import WorkerSettings
+from stream.breaker import Breaker
+from stream.genesys.rate import RateShare
 from stream.settings import Secret
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.files import File

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from agents.genesys import RateShare, create_genesys
+from agents.genesys import create_genesys
 from stream.failures import Failure, Held
+from stream.genesys.rate import RateShare
 from tests.agents.genesys.conftest import NEEDLE, Connect, link, worker_settings
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.faults import Fault

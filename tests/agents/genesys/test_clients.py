@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from agents.genesys import Genesys, RateShare
-from agents.genesys.login import least
+from agents.genesys import Genesys
 from stream.failures import Held, Reason
+from stream.genesys.login import least
+from stream.genesys.rate import RateShare
 from stream.settings import Secret
 from tests.agents.genesys.conftest import Connect, link
 from tests.harness.genesys import Simulator

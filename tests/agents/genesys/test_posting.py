@@ -3,10 +3,10 @@ import time
 
 import pytest
 
-from agents.genesys import calls
-from agents.genesys.api import Request
 from agents.genesys.posting import attribute_prefix, attributes, tutorial_message
 from stream.failures import Failure, Held, Reason, Refused, Retryable
+from stream.genesys import calls
+from stream.genesys.api import Request
 from tests.agents.genesys.conftest import NEEDLE, URL, Connect, add_file, link
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.conversations import Conversation

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from agents.breaker import Breaker, State
-from agents.genesys.client import create_genesys
-from agents.genesys.rate import RateShare
+from agents.genesys import create_genesys
+from stream.breaker import Breaker, State
 from stream.failures import Held, Reason, Refused, Rejected, Retryable
+from stream.genesys.rate import RateShare
 from stream.messages import Attachment
 from tests.agents.genesys.conftest import NEEDLE, URL, Connect, add_file, link, worker_settings
 from tests.harness.genesys import Simulator

@@ -11,8 +11,8 @@ import time
 import pytest
 import urllib3
 
-from agents.genesys.sdk import Sdk, load_sdk
-from agents.genesys.transport import Transport
+from stream.genesys.sdk import Sdk, load_sdk
+from stream.genesys.transport import Transport
 from tests.agents.genesys.conftest import Connect, link
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.faults import Fault
@@ -22,12 +22,12 @@ IMPORT_MEGABYTES = 80
 MEASURED = """
 import json, sys, threading, logging, time
 before = set(sys.modules)
-from agents.genesys.api import Api
-from agents.genesys.login import Access
-from agents.oauth_clients import OAuthClient
-from agents.breaker import Breaker
+from stream.genesys.api import Api
+from stream.genesys.login import Access
+from stream.genesys.oauth_clients import OAuthClient
+from stream.breaker import Breaker
 from agents.genesys.client import create_genesys
-from agents.genesys.rate import RateShare
+from stream.genesys.rate import RateShare
 from stream.settings import Secret
 access = Access(base_url="https://api.mypurecloud.com", clients=[OAuthClient("i", Secret("s"))])
 api = Api(access, rates=[RateShare(300)], breaker=Breaker("Genesys"), timeout_seconds=5, concurrency=8)

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.genesys import Genesys
-from agents.genesys.rate import CallWindow
 from agents.lane import Lane, LaneLimits, Record
 from agents.offsets import Offsets
+from stream.genesys.rate import CallWindow
 from tests.agents.genesys.conftest import Connect, link
-from tests.agents.genesys.test_rate import most_in_a_minute
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.faults import Fault
+from tests.stream.genesys.test_rate import most_in_a_minute
 
 BUDGET = 300
 PARTITIONS = 12

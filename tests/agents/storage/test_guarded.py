@@ -2,10 +2,10 @@ import random
 
 import pytest
 
-from agents.breaker import Breaker, State
-from agents.in_place import InPlace, Repeat, once
 from agents.storage import GuardedStore
+from stream.breaker import Breaker, State
 from stream.failures import Failure, Held, Reason, Refused, Retryable
+from stream.in_place import InPlace, Repeat, once
 from tests.agents.worlds import MemoryStore
 
 

@@ -3,8 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.genesys.history import Media, holds, is_outbound, media_of, message_ids, pages, text_of
-from agents.genesys.routes import Route, Routes, route_of
+from stream.genesys.history import Media, holds, is_outbound, media_of, message_ids, pages, text_of
 
 LEAF = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 ANY_JSON = st.recursive(
@@ -42,7 +41,6 @@ def test_a_message_without_a_time_counts_as_new() -> None:
 @given(ANY_JSON)
 def test_answers_of_any_shape_are_read_without_an_exception(answer: Any) -> None:
     message_ids(answer)
-    route_of(answer)
     if isinstance(answer, dict):
         media_of(answer)
         is_outbound(answer)
@@ -70,35 +68,3 @@ def test_media_is_read_from_normalized_messages_and_from_events() -> None:
     }
     wanted = Media(id="a", url="https://f/1", file_name="x.png", mime_type="image/png", size_bytes=7)
     assert media_of(normalized) == media_of(event) == (wanted,)
-
-
-def leg(leg_id: str, **more: Any) -> dict[str, Any]:
-    return {"id": leg_id, "state": "connected", **more}
-
-
-def test_the_agents_leg_goes_before_the_customers() -> None:
-    customer = {"id": "p1", "purpose": "customer", "messages": [leg("c1")]}
-    agent = {"id": "p2", "purpose": "agent", "messages": [leg("c2")]}
-    route = route_of({"participants": [customer, agent]})
-    assert (route.communication_id, route.customer_id) == ("c2", "p1")
-
-
-def test_a_leg_that_has_ended_is_none() -> None:
-    customer = {"id": "p1", "purpose": "customer", "messages": [leg("c1")]}
-    gone = {"purpose": "agent", "messages": [leg("c2", state="disconnected"), leg("c3", disconnectedTime="2026")]}
-    left = {"purpose": "agent", "endTime": "2026", "messages": [leg("c4")]}
-    assert route_of({"participants": [customer, gone, left]}).communication_id == "c1"
-    assert route_of({"participants": [gone, left]}).communication_id == ""
-
-
-def test_the_routes_remembered_are_bounded_and_the_least_used_goes_first() -> None:
-    routes = Routes(capacity=2)
-    for name in ("a", "b"):
-        routes.put(name, Route(communication_id=name))
-    routes.get("a")
-    routes.put("c", Route(communication_id="c"))
-    assert len(routes) == 2
-    assert routes.get("b") is None
-    assert routes.get("a") is not None
-    routes.forget("a")
-    assert routes.get("a") is None

@@ -1,6 +1,6 @@
 import pytest
 
-from agents.oauth_clients import OAuthClient, oauth_clients
+from stream.genesys.oauth_clients import OAuthClient, oauth_clients
 from stream.settings import Secret, WrongSettingError
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from agents.breaker import Breaker, State
+from stream.breaker import Breaker, State
 from stream.failures import Held, Reason
 
 

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
 
-from agents.breaker import Breaker
-from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
-from agents.genesys.calls import TOKEN, Call
-from agents.genesys.login import Access, Login, by_room, least
-from agents.genesys.rate import RateShare
-from agents.genesys.sdk import Sdk, load_sdk
-from agents.genesys.token import Token
-from agents.genesys.transport import FORM, JSON, Transport
-from agents.in_place import Repeat, once
-from agents.oauth_clients import OAuthClient
+from stream.breaker import Breaker
 from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
+from stream.genesys.calls import TOKEN, Call
+from stream.genesys.login import Access, Login, by_room, least
+from stream.genesys.oauth_clients import OAuthClient
+from stream.genesys.rate import RateShare
+from stream.genesys.sdk import Sdk, load_sdk
+from stream.genesys.token import Token
+from stream.genesys.transport import FORM, JSON, Transport
+from stream.in_place import Repeat, once
 
 SERVER_ERROR: Final = 500
 UNAUTHORIZED: Final = 401
@@ -103,7 +103,7 @@ class Api:
         """Make a call and return its decoded answer.
 
         Raises:
-            Failure: of any family; see agents/genesys/answers.py.
+            Failure: of any family; see stream/genesys/answers.py.
         """
         path = request.path
         return await self._repeat(lambda: self._by_any_client(request, path))

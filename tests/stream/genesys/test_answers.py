@@ -8,10 +8,10 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, ReadTimeoutError
 
-from agents.genesys import calls
-from agents.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
-from agents.genesys.calls import Call
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.genesys import calls
+from stream.genesys.answers import failure_of_status, failure_of_transport, lost_by, redacted
+from stream.genesys.calls import Call
 
 POST = calls.POST_TO_COMMUNICATION
 GET = calls.GET_CONVERSATION

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, NewConnectionError, ReadTimeoutError
 
-from agents.genesys.calls import GET_DOWNLOAD, TOKEN, Call
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Rejected, Retryable
+from stream.genesys.calls import GET_DOWNLOAD, TOKEN, Call
 
 DEFAULT_RETRY_AFTER_SECONDS: Final = 10.0
 LEAST_RETRY_AFTER_SECONDS: Final = 1.0

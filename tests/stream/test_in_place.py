@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from agents.in_place import InPlace
 from stream.failures import Failure, Held, Reason, Refused, Retryable
+from stream.in_place import InPlace
 
 
 class Step:

@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from agents.genesys.rate import RateShare
-from agents.genesys.token import Token, TokenSource
-from agents.oauth_clients import OAuthClient
 from stream.failures import Held
+from stream.genesys.oauth_clients import OAuthClient
+from stream.genesys.rate import RateShare
+from stream.genesys.token import Token, TokenSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

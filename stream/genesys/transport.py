@@ -9,7 +9,7 @@ from typing import Any, Final
 import urllib3
 from urllib3.exceptions import ProtocolError
 
-from agents.genesys.sdk import Sdk
+from stream.genesys.sdk import Sdk
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"

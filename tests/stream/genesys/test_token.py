@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from agents.genesys.token import Token, TokenSource
 from stream.failures import Held, Reason
+from stream.genesys.token import Token, TokenSource
 
 
 class Login:

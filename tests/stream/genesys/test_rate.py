@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.genesys.rate import CallWindow, RateShare
 from stream.failures import Held, Reason
+from stream.genesys.rate import CallWindow, RateShare
 
 
 class FakeTime:
