@@ -36,6 +36,7 @@ class BridgeProcess:
     command: Sequence[str] = (sys.executable, "-m", "stream", "bridge")
 
     def __init__(self, broker: Broker, folder: Path, **settings: str) -> None:
+        self.broker = broker
         self._environ = {
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "TOPIC_PREFIX": f"{folder.name}.",
@@ -55,8 +56,9 @@ class BridgeProcess:
 
     def start(self) -> None:
         """Return when the port accepts connections, Kafka or not."""
+        before = len(self.events("bridge.listening"))
         self.process.start()
-        self.process.wait_until(lambda: bool(self.events("bridge.listening")), START_SECONDS)
+        self.process.wait_until(lambda: len(self.events("bridge.listening")) > before, START_SECONDS)
         self._port = self.events("bridge.listening")[-1]["port"]
 
     def wait_until_ready(self) -> None:
