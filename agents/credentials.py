@@ -4,11 +4,13 @@ import ssl
 import time
 from typing import Final
 
+from confluent_kafka.admin import AdminClient
 from faust.auth import Credentials, OAuthCredentials, SASLCredentials, SSLCredentials
 
 from agents.access_token import AccessToken, ClientCredentials
 from agents.settings import WorkerSettings
 from stream.broker_settings import OAUTHBEARER, OPTIONS
+from stream.kafka import checked, client_config
 from stream.settings import WrongSettingError
 
 UNKNOWN_TO_AIOKAFKA: Final = ("sasl.", "ssl.", "https.", "enable.ssl.", "enable.sasl.")
@@ -20,7 +22,7 @@ def broker_credentials(settings: WorkerSettings) -> Credentials | None:
     Raises:
         WrongSettingError: aiokafka cannot do what the settings ask for, or a file of them cannot be used.
     """
-    _refuse_unknown(settings)
+    _check_options(settings)
     context = _context(settings) if settings.is_encrypted else None
     if settings.kafka_sasl_mechanism == OAUTHBEARER:
         return OAuthCredentials(oauth_cb=_access_token(settings), ssl_context=context)
@@ -34,13 +36,15 @@ def broker_credentials(settings: WorkerSettings) -> Credentials | None:
     return SSLCredentials(context) if context else None
 
 
-def _refuse_unknown(settings: WorkerSettings) -> None:
+def _check_options(settings: WorkerSettings) -> None:
     unknown = sorted(name for name in settings.librdkafka_options if name.startswith(UNKNOWN_TO_AIOKAFKA))
     if unknown:
         raise WrongSettingError(
             f"{OPTIONS} is wrong for a worker: its client, aiokafka, knows nothing of {', '.join(unknown)}; "
             "use KAFKA_SSL_*, KAFKA_SASL_* and KAFKA_OAUTH_*, which every process understands"
         )
+    if settings.librdkafka_options:  # the worker looks for its topics by librdkafka, which must not fail only then
+        checked(lambda: AdminClient(client_config(settings, client_id="worker-check") | {"log_level": 0}))
 
 
 def _context(settings: WorkerSettings) -> ssl.SSLContext:

@@ -68,6 +68,11 @@ def test_what_only_librdkafka_knows_of_security_is_refused_for_a_worker(option: 
     assert auth(KAFKA_LIBRDKAFKA_OPTIONS="socket.keepalive.enable=true") == {"security_protocol": "PLAINTEXT"}
 
 
+def test_an_option_that_librdkafka_does_not_know_is_a_wrong_setting_of_a_worker_too() -> None:
+    with pytest.raises(WrongSettingError, match=r"KAFKA_\* settings are wrong: .*no\.such\.setting"):
+        auth(KAFKA_LIBRDKAFKA_OPTIONS="no.such.setting=1")
+
+
 def test_a_file_that_is_no_certificate_is_a_wrong_setting(tmp_path: Path) -> None:
     pem = tmp_path / "client.pem"
     pem.write_text("no certificate")
