@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean
+.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ system: servers ## Real processes, real servers, one worker killed; the last lin
 
 chaos: servers ## All fails at random: DURATION=300 seconds, SEED=, BROKERS=3, BUDGET=6000 calls a minute, RATE=, ONLY=; the last line is JSON
 	@$(BIN)/python -m tests.system.chaos $(CHAOS_OPTIONS)
+
+fuzz-bridge: servers ## Malformed and hostile requests against a real bridge; COUNT=100000 SEED=1; the last line is JSON
+	@$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 hostile: setup ## Every test file beside the project, or made-up ones, through the renderer; the last line is JSON
 	@$(BIN)/python -m tests.hostile

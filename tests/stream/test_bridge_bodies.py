@@ -89,4 +89,4 @@ async def test_who_cancels_a_reading_from_outside_is_obeyed() -> None:
 async def test_a_body_that_does_not_come_to_its_end_is_refused_for_chunks_may_be_malformed() -> None:
     client = Client()
     client.parts.put_nowait({"type": "http.disconnect"})
-    assert await refusal(bodies().read({}, client.receive)) == 400
+    assert await refusal(asyncio.create_task(bodies().read({}, client.receive))) == 400
