@@ -142,11 +142,11 @@ class Bodies:
 
     def _overloaded(self) -> RefusedRequestError:
         text, wait = "Too many bodies are being read", retry_after(OVERLOADED_RETRY_AFTER_SECONDS)
-        return RefusedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", text, wait)
+        return RefusedRequestError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", text, wait, CLOSE)
 
 
 def _too_slow() -> RefusedRequestError:
-    return RefusedRequestError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly")
+    return RefusedRequestError(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", "The body came too slowly", CLOSE)
 
 
 def _incomplete() -> RefusedRequestError:
