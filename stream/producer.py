@@ -149,6 +149,12 @@ class AttachmentProducer:
         self._metrics.bridge_records.inc(len(records))
         self._metrics.bridge_produce_seconds.observe(self._clock() - started_at)
 
+    def fail(self) -> None:
+        """Tell once that the producer is of no more use."""
+        if not self._fatal:
+            self._fatal = True
+            self._on_fatal()
+
     def give_up_queued(self) -> None:
         """Purge what has not been sent to a broker yet, so that its requests are answered."""
         self._producer.purge(in_queue=True, in_flight=False)
@@ -242,9 +248,8 @@ class AttachmentProducer:
     def _look_for_fatal(self, error: KafkaError) -> None:
         if self._fatal or not (error.fatal() or error.code() == KafkaError._FATAL):  # noqa: SLF001 - its public name
             return
-        self._fatal = True
         logger.critical("kafka.fatal", extra={"reason": str(error)})
-        self._on_fatal()
+        self.fail()
 
     def _poll(self) -> None:
         while not self._stopping.is_set():

@@ -58,6 +58,7 @@ class SpooledProducer:
             logger.warning("spool.found", extra=self._size())
             self._held.set()
         self._drainer = asyncio.create_task(self._drain())
+        self._drainer.add_done_callback(self._look_for_failure)
 
     async def send(self, attachments: Sequence[Attachment], arrival: Arrival) -> None:
         """Return when Kafka has acknowledged all of the attachments, or the disk holds them.
@@ -125,6 +126,12 @@ class SpooledProducer:
                 limit = self._batch_records
             else:
                 limit = 1  # one record is enough to find out that Kafka is back
+
+    def _look_for_failure(self, ended: asyncio.Task[None]) -> None:
+        """Let another process try what this one cannot read: events would wait on disk for ever, unseen."""
+        if not ended.cancelled() and ended.exception() is not None:
+            logger.critical("spool.unreadable", exc_info=ended.exception())
+            self._producer.fail()
 
     async def _sent(self, head: Head) -> bool:
         try:

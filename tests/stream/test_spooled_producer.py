@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,8 +85,14 @@ class World:
         return self.metrics.registry.get_sample_value("previews_bridge_spool_records")
 
 
+def nothing_fatal() -> None:
+    pytest.fail("a fatal error was reported")
+
+
 @asynccontextmanager
-async def started(folder: Path, kafka: Kafka, max_bytes: int = 1_000_000) -> AsyncIterator[World]:
+async def started(
+    folder: Path, kafka: Kafka, max_bytes: int = 1_000_000, on_fatal: Callable[[], None] = nothing_fatal
+) -> AsyncIterator[World]:
     metrics = Metrics(CollectorRegistry())
     direct = AttachmentProducer(
         kafka,
@@ -93,7 +101,7 @@ async def started(folder: Path, kafka: Kafka, max_bytes: int = 1_000_000) -> Asy
         ack_timeout_seconds=ACK_SECONDS,
         metrics=metrics,
         clock=time.monotonic,
-        on_fatal=lambda: pytest.fail("a fatal error was reported"),
+        on_fatal=on_fatal,
     )
     settings = BridgeSettings(bridge_spool_dir=str(folder), bridge_spool_max_bytes=max_bytes)
     producer = spooled(direct, settings, metrics)
@@ -158,6 +166,17 @@ async def test_what_is_left_at_the_end_stays_and_goes_ahead_of_what_comes_to_the
         await world.send(3)
         await world.until(lambda: world.held() == 0)
         assert world.kafka.taken == events(1, 2, 3)
+
+
+async def test_a_spool_that_cannot_be_read_ends_the_process_instead_of_waiting_unseen(tmp_path: Path) -> None:
+    async with started(tmp_path, Kafka(is_there=False)) as world:
+        await world.send(1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "spool.db", isolation_level=None)) as database:
+        database.execute("UPDATE records SET record = x'00'")
+    told: list[str] = []
+    async with started(tmp_path, Kafka(), on_fatal=lambda: told.append("fatal")) as world:
+        await world.until(lambda: told == ["fatal"])
+        assert world.held() == 1
 
 
 async def test_a_full_spool_refuses_and_can_wait_no_longer(tmp_path: Path) -> None:
