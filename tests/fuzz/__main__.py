@@ -37,6 +37,7 @@ WARM: Final = 0.2  # of the requests; memory counts from there on
 GROWTH: Final = 1.1
 GROWTH_BYTES: Final = 16_777_216  # what an allocator may keep of a short run
 SETTLE_SECONDS: Final = 30.0
+LAG_STEP_SECONDS: Final = 0.1
 SHOWN: Final = 40
 
 
@@ -58,11 +59,22 @@ class Run:
 
     async def send_all(self) -> None:
         """Send cases over several connections at a time until enough requests are sent."""
+        watch = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as tasks:
             for _ in range(CONNECTIONS):
                 tasks.create_task(self._send())
+        watch.cancel()
         for number in self._silent:  # alone: under load it may have been us who were too slow
             await self._one(number)
+
+    async def _watch(self) -> None:
+        """Tell when it is this process that was late: the bridge cannot help that."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(LAG_STEP_SECONDS)
+            lag = time.monotonic() - before - LAG_STEP_SECONDS
+            if lag > 1:
+                say(f"this process was late by {lag:.1f} s")
 
     async def _send(self) -> None:
         while self.judge.requests < self.count and self.bridge.process.running:
@@ -75,7 +87,7 @@ class Run:
         try:
             got = await exchange(one, self.port, f"127.0.0.{2 + number % SOURCES}", HUNG_SECONDS)
         except (HungError, MalformedAnswerError, OSError) as error:
-            self.judge.found(f"{type(error).__name__} {error}", one)
+            self.judge.found(f"{time.strftime('%H:%M:%S')} {type(error).__name__} {error}", one)
             self.judge.requests += one.requests
             return
         if one.asked and not got.answers and number not in self._silent:
