@@ -7,15 +7,16 @@ sweep costs what is due, not what is stored: rows lie in buckets by due time.
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from typing import Annotated, Final
 
 from aiokafka.errors import KafkaError
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from agents.rows import Rows
 from agents.sender import Send
-from stream.failures import Held
+from stream.failures import Held, Refused
 from stream.headers import RecordHeaders
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,11 @@ logger = logging.getLogger(__name__)
 BUCKET_SECONDS: Final = 1.0
 SWEEP_ROWS: Final = 256
 """Rows sent side by side in one sweep, so that a backlog neither floods the producer nor trickles."""
+IN_FLIGHT_ROWS: Final = 16 * SWEEP_ROWS
+"""Most sends that may hang at a time."""
 SWEEP_SECONDS: Final = 10.0
+REFUSED_SECONDS: Final = 60.0
+"""How long a row that Kafka refuses makes room for others, before it is sent again."""
 
 
 class DueRow(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -69,10 +74,11 @@ class DueIndex:
         for key, number in self._bucket_of.pop(partition, {}).items():
             self._buckets[number].discard((partition, key))
 
-    def due(self, now: float, most: int = SWEEP_ROWS) -> list[tuple[int, str]]:
+    def due(self, now: float, most: int = SWEEP_ROWS, but: Container[tuple[int, str]] = ()) -> list[tuple[int, str]]:
         """Return the partition and key of at most `most` rows whose bucket has begun, the oldest buckets first.
 
-        A row can be named up to one bucket's length early; the caller compares its own time.
+        A row can be named up to one bucket's length early; the caller compares its own time. Those in `but` are not
+        named, nor counted: rows that hang would else stand before all others.
         """
         reached = now // BUCKET_SECONDS
         found: list[tuple[int, str]] = []
@@ -80,7 +86,7 @@ class DueIndex:
         while self._order and self._order[0] <= reached and len(found) < most:
             number = heapq.heappop(self._order)
             if rows := self._buckets[number]:
-                found.extend(rows)
+                found.extend(place for place in rows if place not in but)
                 looked_at.append(number)  # its rows stay until they are removed
             else:
                 del self._buckets[number]
@@ -127,9 +133,10 @@ class Due:
         """
         now = self._clock()
         begun = []
-        for partition, key in () if self._draining else self._index.due(now):
+        full = len(self._in_flight) >= IN_FLIGHT_ROWS
+        for partition, key in () if self._draining or full else self._index.due(now, but=self._in_flight):
             row = self._rows.get(partition, key)
-            if row is not None and row.due_at <= now and (partition, key) not in self._in_flight:
+            if row is not None and row.due_at <= now:
                 begun.append(self._begin(partition, key, row))
         if begun:
             await asyncio.wait(begun, timeout=self._sweep_seconds)
@@ -172,5 +179,11 @@ class Due:
             await self._rows.delete(partition, key, only=row)
         except Held as held:  # the row may be another worker's by now, who then sends it again
             logger.info("due.not_ours", extra={"row": key, "reason": held.reason})
-        except KafkaError as error:  # refused for good, not away: the row stays, for whoever mends the cause
+        except (KafkaError, Refused) as error:  # for good, not away: the row stays, for whoever mends the cause
             logger.error("due.refused", extra={"topic": row.topic, "row": key, "error": repr(error)})  # noqa: TRY400
+            self._make_room(partition, key, row)
+
+    def _make_room(self, partition: int, key: str, row: DueRow) -> None:
+        """Let others go before a row that is refused, or as many as a sweep takes would keep all others from going."""
+        if self._rows.get(partition, key) == row:
+            self._index.put(partition, key, replace(row, due_at=self._clock() + REFUSED_SECONDS))

@@ -88,7 +88,7 @@ class RenderAgent:
         with progress.at(Stage.DOWNLOAD):
             attachment, *others = await self._source.files(task.message)
             for other in others:
-                await self._announce(other)
+                await self._announce(task, other)
             download = await self._source.fetch(attachment)
         self._metrics.downloaded_bytes.inc(len(download.data))
         with progress.at(Stage.RENDER):
@@ -138,10 +138,11 @@ class RenderAgent:
         self._metrics.stored_bytes.inc(len(webp))
         return key
 
-    async def _announce(self, attachment: Attachment) -> None:
-        """Give another file of a message that named several an event of its own."""
+    async def _announce(self, task: Task[Attachment], attachment: Attachment) -> None:
+        """Give another file of a message that named several an event of its own; it is replayed with the message."""
         key = attachment.conversation_id.encode()
-        await self._send(self._topics.attachments, key=key, value=encode(attachment))
+        headers = [*handed_on(task.record.headers), *_replays(task)]
+        await self._send(self._topics.attachments, key=key, value=encode(attachment), headers=headers)
 
     async def _remember_to_expire(self, attachment: Attachment, partition: int, key: str, expires_at: float) -> None:
         command = Expire(

@@ -66,7 +66,9 @@ class Delivery:
     def put_off(self, now: float) -> Self:
         """Return the delivery that follows a failure which was no attempt: the other side asked to come later."""
         first_at = now if self.first_at is None else self.first_at
-        return replace(self, first_at=first_at, tried_since=now if self.tried_since is None else self.tried_since)
+        # Of a clock that was ahead, or junk: a time that has not come would let a record never grow old.
+        tried_since = now if self.tried_since is None else min(self.tried_since, now)
+        return replace(self, first_at=first_at, tried_since=tried_since)
 
     def retried(self, now: float) -> Self:
         """Return the delivery that follows a failed attempt."""

@@ -2,12 +2,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka.errors import MessageSizeTooLargeError
+import pytest
+from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agents.due import BUCKET_SECONDS, Due, DueIndex, DueRow
+from agents.due import BUCKET_SECONDS, REFUSED_SECONDS, SWEEP_ROWS, Due, DueIndex, DueRow
 from agents.rows import Rows
 from tests.agents.changelogs import Changelog, make_rows
 
@@ -143,6 +144,36 @@ async def test_a_send_that_hangs_holds_up_no_later_sweep() -> None:
     assert [key for key, _ in rows.items(0)] == ["stuck"]
     assert gone == ["gone"]
     await due.close()
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_as_many_rows_as_a_sweep_takes_that_hang_or_are_refused_hold_up_no_other(refused: bool) -> None:  # noqa: FBT001
+    sent: list[str] = []
+
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, value, partition, headers
+        if topic == "bad" and refused:
+            raise TopicAuthorizationFailedError
+        if topic == "bad":
+            await asyncio.Future()
+        sent.append(topic)
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    now = [50.0]
+    due = Due(rows, index, send, lambda: now[0], ["attachments", "bad"], sweep_seconds=0.01)
+    for number in range(SWEEP_ROWS):
+        await due.put(0, str(number), DueRow(due_at=1.0, topic="bad", key=b"k"))
+    await due.put(0, "good", row(10.0))
+    await due.sweep()
+    await due.sweep()
+    assert sent == ["attachments"]
+    now[0] += REFUSED_SECONDS
+    assert await due.sweep() == (SWEEP_ROWS if refused else 0)
+    await due.close()
+    assert len(list(rows.items(0))) == SWEEP_ROWS
 
 
 async def test_a_row_of_somebody_else_is_dropped_unsent() -> None:

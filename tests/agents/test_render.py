@@ -272,6 +272,15 @@ async def test_further_files_of_a_message_become_events_of_their_own_with_ids_th
     assert len({each.event_id for each in announced} | {"e1"}) == 3
 
 
+async def test_further_files_of_a_replayed_message_are_replayed_too() -> None:
+    bench = Bench()
+    bench.api.files = (Media(id="f1", file_name="a.png"), Media(id="f2", file_name="b.png"))
+    headers = {"replays": b"1", "attempt": b"2", "traceparent": b"00-trace", "ce_id": b"e1"}
+    await bench.deliver(attachment(attachment_url="", message_id="m1"), headers)
+    (announced,) = bench.world.to("attachments")
+    assert announced.headers == {"replays": b"1", "traceparent": b"00-trace"}
+
+
 async def test_a_message_without_files_is_rejected_as_gone() -> None:
     bench = Bench()
     await bench.deliver(attachment(attachment_url="", message_id="m1"))

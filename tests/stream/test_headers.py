@@ -96,6 +96,13 @@ def test_a_replay_begins_a_new_age_and_clocks_that_differ_make_none_negative() -
     assert replayed.retried(1e6).age_seconds(1e6 - 3) == 0.0
 
 
+def test_a_time_that_has_not_come_keeps_no_record_young_for_ever() -> None:
+    ahead = Delivery(tried_since=1e9)
+    assert ahead.age_seconds(5.0) == 0.0
+    assert ahead.put_off(5.0).age_seconds(25.0) == 20.0
+    assert ahead.retried(5.0).age_seconds(25.0) == 20.0
+
+
 @given(RAW_HEADERS, st.floats(min_value=0, max_value=1e11))
 def test_a_dead_letter_of_any_record_survives_its_way_through_the_topic(
     headers: list[tuple[str, bytes | None]], now: float
