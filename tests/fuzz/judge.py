@@ -34,6 +34,8 @@ class Judge:
         self.requests += case.requests
         if case.asked and not exchange.answers:
             self.found("unanswered", case)
+        if exchange.cut:
+            self.found(f"an answer that breaks off: {exchange.cut[:SHOWN]!r}", case)
         for answer in exchange.answers:
             self.statuses[answer.status] += 1
             fault = self._fault(answer)

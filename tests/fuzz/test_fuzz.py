@@ -75,6 +75,8 @@ def test_silence_on_a_good_request_is_found_and_silence_on_a_bad_one_is_none() -
     assert len(judge.findings) == 1
     judge.exchanged(Case("garbage", [b"x"]), Exchange((), b""))
     assert len(judge.findings) == 1
+    judge.exchanged(Case("garbage", [b"x"]), Exchange((), b"HTTP/1.1 20"))
+    assert len(judge.findings) == 2
 
 
 def test_what_kafka_lacks_and_what_it_must_not_hold_is_found() -> None:
