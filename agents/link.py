@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 POST_START_SECONDS: Final = 20.0
 """How long a post may wait for its share of the rate before it must not start any more."""
 CLOCK_SKEW_SECONDS: Final = 5.0
+MOST_RENDERS: Final = 3
+"""How often a file is rendered again at once because its stored preview is gone; then somebody takes them away."""
 INTERRUPTED: Final = "interrupted"
 LATE: Final = "late"
 
@@ -155,14 +157,14 @@ class LinkAgent:
         return self._clock() < preview.expires_at and await self._store.exists(preview.object_key)
 
     async def _render_again(self, task: Task[Preview]) -> None:
-        if self._retry.exhausted(task.delivery.attempt):
+        if task.delivery.renders >= MOST_RENDERS or self._retry.exhausted(task.delivery.attempt):
             raise Refused(Reason.PREVIEW_MISSING, "the stored preview is gone, also after rendering it again")
         attachment = task.message.attachment
         await self._send(
             self._topics.attachments,
             key=attachment.conversation_id.encode(),
             value=encode(attachment),
-            headers=[*handed_on(task.record.headers), *task.delivery.retried(self._clock()).to_headers()],
+            headers=[*handed_on(task.record.headers), *task.delivery.rendered_again(self._clock()).to_headers()],
         )
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 

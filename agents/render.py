@@ -174,7 +174,12 @@ class RenderAgent:
             self._topics.previews,
             key=attachment.conversation_id.encode(),
             value=encode(preview),
-            headers=[*handed_on(task.record.headers), (EVENT_ID, attachment.event_id.encode()), *_replays(task)],
+            headers=[
+                *handed_on(task.record.headers),
+                (EVENT_ID, attachment.event_id.encode()),
+                *_replays(task),
+                *task.delivery.renders_header(),
+            ],
         )
 
 

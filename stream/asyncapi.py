@@ -25,6 +25,7 @@ CARRIED: Final = (
 )
 DELIVERY: Final = (headers.ATTEMPT, headers.FIRST_AT, headers.REPLAYS)
 RETRIED: Final = (*DELIVERY, headers.TRIED_SINCE)
+RENDERED: Final = (*RETRIED, headers.RENDERS)
 LETTER: Final = (*DELIVERY, headers.EVENT_ID, headers.REASON, headers.STAGE, headers.ORIGIN)
 
 
@@ -45,11 +46,11 @@ CHANNELS: Final[Mapping[str, Channel]] = {
         "attachment",
         "Files that guests dropped, from the bridge and other producers",
         KEY,
-        (*CARRIED, *RETRIED),
+        (*CARRIED, *RENDERED),
         ("receive",),
     ),
     "previews": Channel(
-        "preview", "Stored previews that wait to be posted", KEY, (*CARRIED, *RETRIED), ("send", "receive")
+        "preview", "Stored previews that wait to be posted", KEY, (*CARRIED, *RENDERED), ("send", "receive")
     ),
     "lifecycle": Channel(
         "lifecycle-command", "What is to be done to previews when it is due", KEY, RETRIED, ("send", "receive")

@@ -16,11 +16,12 @@ ATTEMPT: Final = "attempt"
 FIRST_AT: Final = "first-at"
 TRIED_SINCE: Final = "tried-since"
 REPLAYS: Final = "replays"
+RENDERS: Final = "renders"
 EVENT_ID: Final = "event-id"
 REASON: Final = "reason"
 STAGE: Final = "stage"
 ORIGIN: Final = "origin"
-OURS: Final = frozenset({ATTEMPT, FIRST_AT, TRIED_SINCE, REPLAYS, EVENT_ID, REASON, STAGE, ORIGIN})
+OURS: Final = frozenset({ATTEMPT, FIRST_AT, TRIED_SINCE, REPLAYS, RENDERS, EVENT_ID, REASON, STAGE, ORIGIN})
 
 MAX_COUNT: Final = 1_000_000  # no honest count comes near it; junk beyond it is not ours
 MAX_MESSAGE_CHARACTERS: Final = 2_000  # decoders repeat a foreign value in what they say, however long it is
@@ -39,6 +40,8 @@ class Delivery:
     first_at: float | None = None
     tried_since: float | None = None
     """The first failure since the last replay: the age of retries counts from it."""
+    renders: int = 0
+    """How often the file was rendered again since the last replay, because the stored preview was gone."""
 
     @classmethod
     def from_headers(cls, headers: RawHeaders) -> Self:
@@ -49,6 +52,7 @@ class Delivery:
             replays=_count(found.get(REPLAYS), least=0),
             first_at=_seconds(found.get(FIRST_AT)),
             tried_since=_seconds(found.get(TRIED_SINCE)),
+            renders=_count(found.get(RENDERS), least=0),
         )
 
     def to_headers(self) -> RecordHeaders:
@@ -57,7 +61,11 @@ class Delivery:
             (name, at) for name, at in ((FIRST_AT, self.first_at), (TRIED_SINCE, self.tried_since)) if at is not None
         ]
         counts = [(ATTEMPT, str(self.attempt).encode()), (REPLAYS, str(self.replays).encode())]
-        return [*counts, *((name, repr(at).encode()) for name, at in times)]
+        return [*counts, *self.renders_header(), *((name, repr(at).encode()) for name, at in times)]
+
+    def renders_header(self) -> RecordHeaders:
+        """Write how often the file was rendered again, nothing where it was not."""
+        return [(RENDERS, str(self.renders).encode())] if self.renders else []
 
     def age_seconds(self, now: float) -> float:
         """Return how long the record has been tried again, 0 at the first failure; clocks of two workers may differ."""
@@ -74,9 +82,13 @@ class Delivery:
         """Return the delivery that follows a failed attempt."""
         return replace(self.put_off(now), attempt=self.attempt + 1)
 
+    def rendered_again(self, now: float) -> Self:
+        """Return the delivery that goes back to be rendered, because the stored preview is gone."""
+        return replace(self.retried(now), renders=self.renders + 1)
+
     def replayed(self) -> Self:
         """Return the delivery that a replay starts: attempts and their age begin again, the first time stays."""
-        return replace(self, attempt=1, replays=self.replays + 1, tried_since=None)
+        return replace(self, attempt=1, replays=self.replays + 1, tried_since=None, renders=0)
 
 
 def as_dict(headers: RawHeaders) -> dict[str, bytes]:

@@ -254,6 +254,17 @@ async def test_rendering_again_ends_after_the_last_attempt() -> None:
     assert letter.reason == "preview_missing"
 
 
+async def test_rendering_again_ends_although_each_rendering_begins_with_a_first_attempt() -> None:
+    bench = Bench()
+    bench.store.objects.clear()
+    await bench.deliver({"renders": b"2"})
+    (again,) = bench.world.to("attachments")
+    assert again.headers["renders"] == b"3"
+    await bench.deliver({"renders": b"3"})
+    (letter,) = bench.world.dead_letters()
+    assert letter.reason == "preview_missing"
+
+
 async def test_an_expired_preview_is_not_posted() -> None:
     bench = Bench()
     bench.world.clock.now = PREVIEW.expires_at

@@ -272,6 +272,13 @@ async def test_further_files_of_a_message_become_events_of_their_own_with_ids_th
     assert len({each.event_id for each in announced} | {"e1"}) == 3
 
 
+async def test_the_preview_knows_how_often_its_file_was_rendered_again() -> None:
+    bench = Bench()
+    await bench.deliver(attachment(), {"renders": b"2", "attempt": b"7"})
+    (record,) = bench.world.to("previews")
+    assert record.headers == {"event-id": b"e1", "renders": b"2"}
+
+
 async def test_further_files_of_a_replayed_message_are_replayed_too() -> None:
     bench = Bench()
     bench.api.files = (Media(id="f1", file_name="a.png"), Media(id="f2", file_name="b.png"))

@@ -27,6 +27,7 @@ DELIVERIES = st.builds(
     replays=st.integers(0, MAX_COUNT),
     first_at=st.one_of(st.none(), SECONDS),
     tried_since=st.one_of(st.none(), SECONDS),
+    renders=st.integers(0, MAX_COUNT),
 )
 ORIGINS = st.builds(
     Origin,
@@ -82,6 +83,12 @@ def test_a_retry_counts_the_attempt_and_keeps_the_first_time() -> None:
     assert second == Delivery(attempt=2, first_at=5.0, tried_since=5.0)
     assert third == Delivery(attempt=3, first_at=5.0, tried_since=5.0)
     assert third.replayed() == Delivery(attempt=1, replays=1, first_at=5.0)
+
+
+def test_renderings_are_counted_through_retries_until_a_replay() -> None:
+    again = Delivery().rendered_again(5.0).retried(6.0).rendered_again(7.0)
+    assert (again.renders, again.attempt, again.tried_since) == (2, 4, 5.0)
+    assert again.replayed().renders == 0
 
 
 def test_a_record_that_is_put_off_keeps_its_attempt_and_its_age() -> None:
