@@ -1,8 +1,8 @@
 """The commands of the stream: `python -m stream --help`.
 
 Each command imports what it needs when it runs, so that `--help` and a wrong setting answer at once. Exit codes: 0
-done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting or argument; 3 (dead-letters) nothing
-is meant.
+done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting or argument; 3 (dead-letters,
+backfill) nothing is meant.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,11 @@ EXIT_CODES: Final = (
     "Exit codes: 0 all that is meant was done, or would be; 1 some of it was not, or nobody said yes, or Kafka cannot "
     "be reached; 2 a wrong setting or argument; 3 no dead letter is meant."
 )
+BACKFILL_EXIT_CODES: Final = (
+    "Exit codes: 0 all files were delivered, are now, or would be; 1 some were not, or nobody said yes, or Genesys or "
+    "Kafka cannot be reached; 2 a wrong setting or argument; 3 no guest sent a file then."
+)
+BACKFILL_WAIT_SECONDS: Final = 600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +63,7 @@ def parser() -> ArgumentParser:
     _command(commands, "bridge", _bridge, "take webhooks over HTTP and put them into Kafka, until SIGTERM")
     _add_topics(commands)
     _add_dead_letters(commands)
+    _add_backfill(commands)
     schemas = _command(commands, "schemas", _schemas, "write the schemas of messages, topics and HTTP")
     schemas.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: %(default)s)")
     settings = _command(commands, "settings", _settings, "print the bridge's settings as they are in force")
@@ -98,6 +105,40 @@ def _add_dead_letters(commands: Any) -> None:
     _add_doing(purging, "removing")
     for action in (listing, showing, replaying, purging):
         action.epilog = EXIT_CODES
+
+
+def _add_backfill(commands: Any) -> None:
+    command = _command(commands, "backfill", _backfill, "publish what webhooks should have brought and did not")
+    command.epilog = BACKFILL_EXIT_CODES
+    add_time = partial(command.add_argument, type=_time, metavar="AGE|TIME")
+    add_time("--since", help="files sent from then on: 90s, 15m, 2h, 7d or an ISO 8601 time")
+    add_time("--until", help="files sent before then, written likewise (default: 5m)")
+    add_time("--started-since", help="in conversations that started from then on (default: 7 days before --since)")
+    command.add_argument(
+        "--conversation", metavar="ID", action="append", default=[], help="only of this conversation; may be repeated"
+    )
+    command.add_argument("--dry-run", action="store_true", help="print what would be published and publish nothing")
+    command.add_argument("--yes", action="store_true", help="do not ask; publish each file as it is found missing")
+    command.add_argument("--json", action="store_true", help="print a line of JSON for each file, and the sums")
+    command.add_argument(
+        "--calls-per-minute",
+        type=_positive,
+        help="calls to Genesys, of which the workers do not know (default: a fifth of what the OAuth clients may make)",
+    )
+    command.add_argument(
+        "--wait-seconds",
+        type=_positive,
+        default=BACKFILL_WAIT_SECONDS,
+        help="how long to wait for Genesys when it does not answer (default: %(default)g)",
+    )
+    command.add_argument(
+        "--ignore-names", action="store_true", help="publish also what only a file name tells was delivered"
+    )
+    command.add_argument(
+        "--beyond-retention",
+        action="store_true",
+        help="look at times of which Kafka no longer knows the deliveries",
+    )
 
 
 def _add_doing(command: ArgumentParser, what: str) -> None:
@@ -148,6 +189,13 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
+
+
 def _time(text: str) -> float:
     from stream.dead_letters import parse_time  # noqa: PLC0415
 
@@ -189,6 +237,21 @@ def _dead_letters(options: Namespace, console: Console) -> int:
     actions = {"list": list_letters, "show": show, "replay": replay_letters, "purge": purge_letters}
     try:
         return actions[options.action](settings, options, console)
+    except (KafkaUnreachableError, UnknownTopicError) as error:
+        console.complain(str(error))
+        return FAILED
+
+
+def _backfill(options: Namespace, console: Console) -> int:
+    from stream.backfill.settings import BackfillSettings  # noqa: PLC0415
+
+    settings = load(BackfillSettings)
+    from stream.backfill.command import backfill  # noqa: PLC0415
+    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
+    from stream.snapshot import UnknownTopicError  # noqa: PLC0415
+
+    try:
+        return backfill(settings, options, console)
     except (KafkaUnreachableError, UnknownTopicError) as error:
         console.complain(str(error))
         return FAILED

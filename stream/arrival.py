@@ -1,6 +1,7 @@
 """How an event came in: what its records are to tell of their way beside the attachment itself."""
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ class EventSource(StrEnum):
 class Arrival(Struct, frozen=True, kw_only=True):
     """One accepted event on its way into the topic; the same for each of its attachments."""
 
-    source: EventSource
+    source: EventSource | Literal["backfill"]
     request_id: str
     received_at: float  # Unix seconds
     traceparent: str = ""  # as it was received, unchecked; empty where there was none

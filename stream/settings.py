@@ -31,6 +31,7 @@ __all__ = [
     "BridgeSettings",
     "HttpUrl",
     "KafkaSettings",
+    "OwnHosts",
     "Port",
     "Positive",
     "PositiveSeconds",
@@ -57,6 +58,10 @@ TopicPrefix = Annotated[
 ]
 Text = Annotated[str, Meta(min_length=1)]
 Rate = Annotated[float, Meta(ge=0)]
+OwnHosts = Annotated[
+    tuple[str, ...],
+    Meta(description="Hosts that serve our previews, separated by commas; webhooks about files there are ignored"),
+]
 Proofs = Annotated[Secret, Meta(extra={"form": ALLOWED + ", or empty"})]
 
 SettingsT = TypeVar("SettingsT", bound="KafkaSettings")
@@ -212,10 +217,7 @@ class BridgeSettings(KafkaSettings, frozen=True, kw_only=True):
     webhook_messages_requests_per_second: Annotated[
         Rate, Meta(description="Rate of /webhooks/genesys/messages before 429, a process; 0 for any")
     ] = 0.0
-    webhook_own_hosts: Annotated[
-        tuple[str, ...],
-        Meta(description="Hosts that serve our previews, separated by commas; webhooks about files there are ignored"),
-    ] = ()
+    webhook_own_hosts: OwnHosts = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

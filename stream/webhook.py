@@ -73,7 +73,7 @@ def parse(path: EventSource, body: bytes, own_hosts: Sequence[str] = ()) -> Even
         return found
     if not found:
         return Ignored("no_attachment")
-    foreign = [attachment for attachment in found if not _is_own(attachment, own_hosts)]
+    foreign = [attachment for attachment in found if not is_own(attachment, own_hosts)]
     if not foreign:
         return Ignored("own_preview")
     if len(foreign) > MAX_FILES:
@@ -114,7 +114,8 @@ def _identified(attachment: Attachment) -> Attachment:
     return msgspec.structs.replace(attachment, event_id=event_id(attachment))
 
 
-def _is_own(attachment: Attachment, own_hosts: Sequence[str]) -> bool:
+def is_own(attachment: Attachment, own_hosts: Sequence[str]) -> bool:
+    """Return whether a file lies on one of the hosts that serve our previews, given in lower case."""
     if not own_hosts or not attachment.attachment_url:
         return False
     try:

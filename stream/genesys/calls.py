@@ -58,6 +58,12 @@ GET_MESSAGE: Final = Call(
     "get_message", "GET", f"{MESSAGES}/{{conversation_id}}/messages/{{message_id}}", "conversation:message:view"
 )
 GET_DOWNLOAD: Final = Call("get_download", "GET", "/api/v2/downloads/{download_id}")
+QUERY_CONVERSATIONS: Final = Call(
+    "query_conversations",
+    "POST",
+    "/api/v2/analytics/conversations/details/query",
+    "analytics:conversationDetail:view",
+)
 TOKEN: Final = Call("token", "POST", "/oauth/token")
 ALL: Final = (
     POST_TO_COMMUNICATION,
@@ -69,5 +75,6 @@ ALL: Final = (
     GET_BODIES,
     GET_MESSAGE,
     GET_DOWNLOAD,
+    QUERY_CONVERSATIONS,
     TOKEN,
 )

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from stream.sources.open_messaging import NO_FILES, sha256_of
+
 MAX_BODIES: Final = 1_000  # POST …/messages/bulk takes no more ids at once
 
 
@@ -16,22 +18,32 @@ class Media(Struct, frozen=True, kw_only=True):
     file_name: str = ""
     mime_type: str = ""
     size_bytes: int | None = None
+    sha256: str | None = None
 
 
 def message_ids(conversation: Any) -> list[str]:
     """Return the message ids of GET /api/v2/conversations/messages/{id}, the newest first.
 
+    A message without a time counts as new.
+    """
+    times = message_times(conversation)
+    newest_first = sorted(enumerate(times.items()), key=lambda item: (item[1][1] or "~", item[0]), reverse=True)
+    return [message_id for _, (message_id, _) in newest_first]
+
+
+def message_times(conversation: Any) -> dict[str, str]:
+    """Return the times of the messages of GET /api/v2/conversations/messages/{id} by message id, empty where unknown.
+
     Genesys documents them at participants[].messages[].messages[], the SDK's model has them at
-    participants[].messages[]; both are read. A message without a time counts as new.
+    participants[].messages[]; both are read.
     """
     times: dict[str, str] = {}
     for participant in _dicts(conversation, "participants"):
         for leg in _dicts(participant, "messages"):
             for message in (leg, *_dicts(leg, "messages")):
                 if isinstance(message_id := message.get("messageId"), str):
-                    times[message_id] = str(message.get("messageTime") or "~")
-    newest_first = sorted(enumerate(times.items()), key=lambda item: (item[1][1], item[0]), reverse=True)
-    return [message_id for _, (message_id, _) in newest_first]
+                    times[message_id] = str(message.get("messageTime") or "")
+    return times
 
 
 def pages(ids: list[str], size: int = MAX_BODIES) -> Iterator[list[str]]:
@@ -64,11 +76,12 @@ def text_of(message: dict[str, Any]) -> str:
 
 
 def media_of(message: dict[str, Any]) -> tuple[Media, ...]:
-    """Return the files that a message brought along."""
+    """Return the files that a message brought along; links and locations are none."""
     normalized = message.get("normalizedMessage")
-    attachments = (content.get("attachment") for content in _dicts(normalized, "content"))
+    contents = (content for content in _dicts(normalized, "content") if _kind(content, "contentType") not in NO_FILES)
+    attachments = (content.get("attachment") for content in contents)
     found = (*(one for one in attachments if isinstance(one, dict)), *_dicts(message, "media"))
-    return tuple(_media(one) for one in found if one.get("url"))
+    return tuple(_media(one) for one in found if one.get("url") and _kind(one, "mediaType") not in NO_FILES)
 
 
 def _media(one: dict[str, Any]) -> Media:
@@ -78,8 +91,13 @@ def _media(one: dict[str, Any]) -> Media:
         url=str(one["url"]),
         file_name=str(one.get("filename") or one.get("name") or ""),
         mime_type=str(one.get("mime") or ("mime" not in one and one.get("mediaType")) or ""),
-        size_bytes=size_bytes if isinstance(size_bytes, int) else None,
+        size_bytes=size_bytes if isinstance(size_bytes, int) and size_bytes >= 0 else None,
+        sha256=sha256_of(one.get("sha256")),
     )
+
+
+def _kind(value: dict[str, Any], name: str) -> str:
+    return str(value.get(name) or "").lower()
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -66,6 +66,11 @@ def _file(content: OpenContent) -> OpenFile | None:
     return content.attachment
 
 
+def sha256_of(declared: object) -> str | None:
+    """Return a declared SHA-256, unless it is none: that must not cost the file."""
+    return declared if isinstance(declared, str) and _SHA256.fullmatch(declared) else None
+
+
 def _lower(text: str | None) -> str:
     return (text or "").lower()
 
@@ -79,7 +84,7 @@ def _attachment(message: OpenMessage, file: OpenFile, index: int) -> Attachment:
         file_name=file.filename or "",
         mime_type=file.mime or "",
         size_bytes=size_of(file.content_size_bytes),
-        sha256=file.sha256 if file.sha256 and _SHA256.fullmatch(file.sha256) else None,
+        sha256=sha256_of(file.sha256),
         message_id=message.id,
         attachment_id=file.id,
     )

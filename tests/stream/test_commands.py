@@ -18,6 +18,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["dead-letters", "show"],
     ["dead-letters", "replay"],
     ["dead-letters", "purge"],
+    ["backfill"],
     ["schemas"],
     ["settings"],
 )
@@ -38,7 +39,9 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
     assert capsys.readouterr().out.startswith(f"usage: python -m stream {' '.join(command)}".strip())
 
 
-@pytest.mark.parametrize("command", [["bridge"], ["topics"], ["dead-letters", "list"], ["settings"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["bridge"], ["topics"], ["dead-letters", "list"], ["backfill"], ["settings"]], ids=" ".join
+)
 def test_a_wrong_setting_ends_every_command_with_one_line_and_code_2(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,3 +114,17 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     assert done.stderr == ""
     assert done.stdout.startswith("# Copy to .env")
+
+
+def test_no_command_loads_the_sdk_to_explain_itself() -> None:
+    script = (
+        "import sys\n"
+        "from stream.__main__ import parser\n"
+        "parser().format_help()\n"
+        "heavy = ('PureCloudPlatformClientV2', 'urllib3', 'confluent_kafka', 'stream.genesys', 'stream.backfill')\n"
+        "print([name for name in sys.modules if name.startswith(heavy)])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from tests.harness.genesys.analytics import Query
 from tests.harness.genesys.conversations import Conversation
 from tests.harness.genesys.state import State
 from tests.harness.genesys.views import conversation_view, error_view, history_view, message_view
@@ -53,6 +54,7 @@ class Api:
             ("GET", one, "get_history", self.get_history),
             ("GET", "/api/v2/conversations/{conversation_id}", "get_conversation", self.get_conversation),
             ("GET", "/api/v2/downloads/{download_id}", "get_download", self.get_download),
+            ("POST", "/api/v2/analytics/conversations/details/query", "query_conversations", self.query_conversations),
         )
         for method, path, name, handler in routes:
             router.add_route(method, path, handler, name=name)
@@ -143,6 +145,13 @@ class Api:
         if request.query.get("issueRedirect", "true") != "false":
             return web.Response(status=303, headers={"Location": url})
         return web.json_response({"url": url})
+
+    async def query_conversations(self, request: web.Request) -> Answer:
+        try:
+            query = Query.of(await _body(request))
+        except ValueError as error:
+            raise ApiError(400, "bad.request", str(error)) from error
+        return web.json_response(query.answer(self._state.conversations))
 
     def _conversation(self, request: web.Request) -> Conversation:
         conversation = self._state.conversation(request.match_info["conversation_id"])

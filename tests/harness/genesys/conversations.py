@@ -37,11 +37,17 @@ class Conversation:
     address: str
     messenger_type: str
     participants: list[Participant]
+    started_at: float
     messages: list[Message] = field(default_factory=list)
 
     @property
     def active(self) -> bool:
         return not all(participant.ended for participant in self.participants)
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it ended: with its last message, as far as the simulator keeps time."""
+        return None if self.active else max((one.at for one in self.messages), default=self.started_at)
 
     def leg(self, communication_id: str) -> Participant | None:
         return next((one for one in self.participants if one.communication_id == communication_id), None)
@@ -79,6 +85,7 @@ class Conversations:
             address=address or f"guest-{derived(conversation_id, 'address')}",
             messenger_type=messenger_type,
             participants=participants,
+            started_at=self._clock(),
         )
         self._conversations[conversation_id] = conversation
         self._by_address[conversation.address] = conversation_id

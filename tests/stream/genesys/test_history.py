@@ -68,3 +68,15 @@ def test_media_is_read_from_normalized_messages_and_from_events() -> None:
     }
     wanted = Media(id="a", url="https://f/1", file_name="x.png", mime_type="image/png", size_bytes=7)
     assert media_of(normalized) == media_of(event) == (wanted,)
+
+
+def test_links_and_locations_are_no_files() -> None:
+    link, place = {"url": "https://f/1", "mediaType": "Link"}, {"url": "https://f/2"}
+    contents = [{"attachment": link}, {"contentType": "Location", "attachment": place}]
+    event = [{"url": "https://f/3", "mediaType": "link"}]
+    assert media_of({"normalizedMessage": {"content": contents}, "media": event}) == ()
+
+
+def test_what_a_sender_declares_wrongly_does_not_cost_the_file() -> None:
+    wrong = {"url": "https://f/1", "contentSizeBytes": -1, "sha256": "not a digest"}
+    assert media_of({"media": [wrong]}) == (Media(url="https://f/1"),)

@@ -1,0 +1,1 @@
+"""What webhooks should have brought and did not: read from Genesys, and published; see docs/backfill.md."""
