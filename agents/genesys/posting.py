@@ -136,7 +136,8 @@ class AgentlessPosting:
         if not route.customer_address:
             raise Refused(Reason.GENESYS_REFUSED, "the conversation names no customer address")
         body = agentless_message(route, text, self._from_address)
-        request = Request(call=calls.POST_AGENTLESS, body=body, write_before=write_before)
+        about = link.conversation_id
+        request = Request(call=calls.POST_AGENTLESS, body=body, write_before=write_before, about=about)
         return _id(await self._api.call(request))
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
@@ -187,7 +188,9 @@ class TutorialPosting:
     async def post(self, link: Link, text: str, write_before: float | None) -> str:
         """Post the tutorial's body."""
         body = tutorial_message(link, text, self._from_address)
-        return _id(await self._api.call(Request(call=calls.POST_TUTORIAL, body=body, write_before=write_before)))
+        about = link.conversation_id
+        request = Request(call=calls.POST_TUTORIAL, body=body, write_before=write_before, about=about)
+        return _id(await self._api.call(request))
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
         """Read the history back."""

@@ -46,6 +46,13 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     write_before: float | None = None
+    about: str = ""
+    """Whom the call is for, where no id says it."""
+
+    @property
+    def subject(self) -> str:
+        """Whom or what the call is for: failures of different ones open the circuit."""
+        return self.about or self.ids.get("conversation_id") or next(iter(self.ids.values()), "")
 
     @property
     def path(self) -> str:
@@ -149,7 +156,7 @@ class Api:
         self._transport.close()
 
     async def _attempt(self, request: Request, path: str, login: Login) -> Any:
-        passage = self._breaker.enter(request.ids.get("conversation_id", ""))
+        passage = self._breaker.enter(request.subject)
         try:
             token = await login.token()
             await login.rate.spend()

@@ -202,6 +202,33 @@ async def test_the_circuit_opens_when_genesys_is_down_and_closes_when_it_is_back
     await genesys.close()
 
 
+@pytest.mark.parametrize("mode", ["communication", "agentless", "attributes", "tutorial"])
+async def test_posts_into_two_conversations_open_the_circuit_in_every_mode(simulator: Simulator, mode: str) -> None:
+    breaker = Breaker("Genesys", threshold=2)
+    settings = worker_settings(simulator.base_url, genesys_post_mode=mode)
+    genesys = create_genesys(settings, [RateShare(60_000)], breaker=breaker)
+    conversations = ["conversation", "another"]
+    for conversation in conversations:
+        await genesys.post(link(conversation))  # its route is known from here on
+    simulator.state.faults.add(Fault(kind="drop_before", count=2))
+    for conversation in conversations:
+        with pytest.raises(Retryable):
+            await genesys.post(link(conversation))
+    assert breaker.state is State.OPEN
+    await genesys.close()
+
+
+async def test_downloads_of_two_files_open_the_circuit(simulator: Simulator) -> None:
+    breaker = Breaker("Genesys", threshold=2)
+    genesys = create_genesys(worker_settings(simulator.base_url), [RateShare(60_000)], breaker=breaker)
+    simulator.state.faults.add(Fault(kind="drop_before", count=2))
+    for number in range(2):
+        with pytest.raises(Retryable):
+            await genesys.download_address(f"{simulator.base_url}/api/v2/downloads/{number}")
+    assert breaker.state is State.OPEN
+    await genesys.close()
+
+
 async def test_every_call_but_the_token_spends_the_share(simulator: Simulator, connect: Connect) -> None:
     rate = RateShare(6_000)
     genesys = connect(rate=rate)
