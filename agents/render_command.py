@@ -120,7 +120,10 @@ class _Run:
         if len(data) > limit:
             reason = f"The file is larger than {limit / MEGABYTE:.1f} MB."
             return Refusal(verdict=Verdict.TOO_LARGE, reason=reason)
-        return await pool.render(data, file_name=path.name)
+        try:
+            return await pool.render(data, file_name=path.name)
+        except Retryable:  # the machine was busy, or the children have just lost their server: once more
+            return await pool.render(data, file_name=path.name)
 
     def _exit_code(self) -> int:
         if self._failed:

@@ -17,14 +17,20 @@ logger = logging.getLogger(__name__)
 EXIT_REPORT_SECONDS: Final = 1.0
 # How libraries end the process when an allocation fails.
 MEMORY_SIGNALS: Final = frozenset({signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGSEGV})
+STARVED_SHARE: Final = 0.25
+"""Of the time until the deadline: with less CPU than that, the machine and not the file was too slow."""
 CLOCK_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGALRM})
+
+
+class Starved(Exception):  # noqa: N818 - a state, like the tree in failures.py
+    """A child had hardly any CPU time until its deadline, which tells nothing of the file."""
 
 
 @dataclass(kw_only=True)
 class Crew:
     """Children of one profile: at most `size`, forked when first needed, reused newest first.
 
-    `on_lost` hears the cause of each child lost to a file: timeout, memory, crashed or garbage.
+    `on_lost` hears the cause of each child lost: timeout, starved, memory, crashed or garbage.
     """
 
     forkserver: Forkserver
@@ -39,7 +45,10 @@ class Crew:
         self.seats = asyncio.Semaphore(self.size)
 
     async def run(self, data: bytes, order: Order, wall_seconds: float) -> Answer:
-        """Have one child do one job; the deadline runs from when the child has it. Raises ForkserverGone."""
+        """Have one child do one job; the deadline runs from when the child has it.
+
+        Raises ForkserverGone, or Starved when the child could hardly run until then.
+        """
         async with self.seats:
             while True:
                 child = await self._hired(order.limits)
@@ -73,11 +82,13 @@ class Crew:
         return await self.forkserver.fork(limits, may_exec=self.may_exec)
 
     async def _asked(self, child: Child, data: bytes, order: Order, wall_seconds: float) -> Answer:
+        used_seconds = child.cpu_seconds()
         try:
             async with asyncio.timeout(wall_seconds):
                 body = await child.ask(data, order)
             return wire.checked_answer(body, order.limits)
         except TimeoutError:
+            self._demand_fairness(child.cpu_seconds() - used_seconds, wall_seconds)
             return self._timed_out(f"within {wall_seconds:g} seconds", child.peak_rss_bytes())
         except wire.Garbage as error:
             return self._garbled(error, child.peak_rss_bytes())
@@ -103,6 +114,11 @@ class Crew:
         if report.signal in MEMORY_SIGNALS and report.peak_rss_bytes > order.limits.program_memory_bytes:
             return self._outgrown(report.peak_rss_bytes)
         return self._crashed(_cause(report), report.peak_rss_bytes)
+
+    def _demand_fairness(self, used_seconds: float, wall_seconds: float) -> None:
+        if used_seconds < STARVED_SHARE * wall_seconds:
+            self.on_lost("starved")
+            raise Starved(f"a child had {used_seconds:.1f} s of CPU time in {wall_seconds:g} s")
 
     def _timed_out(self, when: str, peak_rss_bytes: int) -> Refusal:
         self.on_lost("timeout")

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from agents.rendering.crew import Crew
+from agents.rendering.crew import Crew, Starved
 from agents.rendering.forking import Forkserver, ForkserverGone, Unconfined
 from agents.rendering.layers import Requirement
 from agents.rendering.limits import limits_of
@@ -28,6 +28,8 @@ from stream.telemetry import Metrics
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME: Final = 300
+STARVED_FILES: Final = 1024
+"""Files remembered because the machine was too slow for them once: the second time it is their own fault."""
 POPPLER: Final = ("pdftoppm", "pdfinfo")
 
 
@@ -68,6 +70,7 @@ class RenderPool:
         self._limits = limits
         self._forkserver = Forkserver(engine_module, scratch, requirement)
         self._poison = PoisonMemory(remembered_refusals)
+        self._starved = PoisonMemory(STARVED_FILES)
         self._second_opinion = second_opinion
         self._crew = Crew(
             forkserver=self._forkserver,
@@ -103,7 +106,8 @@ class RenderPool:
         """Return a preview of the file, or the verdict on it.
 
         `sha256` saves hashing when the caller has the digest of `data`. Raises Retryable when no child can be
-        had, which is no fault of the file. A cancelled call ends the child that works on it.
+        had, or the machine was too busy for it, which is no fault of the file. A cancelled call ends the child that
+        works on it.
         """
         known = self._poison.recall(data, sha256)
         if known is not None:
@@ -118,6 +122,8 @@ class RenderPool:
             answer = await self._opinion(data, order)
         except ForkserverGone as error:
             raise Retryable(Reason.RENDERER_UNAVAILABLE, f"no rendering child: {error}") from error
+        except Starved as starved:
+            answer = self._slow(data, sha256, starved)
         if isinstance(answer, Refusal):
             self._poison.remember(data, sha256, answer)
         return answer
@@ -127,6 +133,15 @@ class RenderPool:
         self._crew.disband()
         self._poppler_crew.disband()
         await self._forkserver.close()
+
+    def _slow(self, data: bytes, sha256: bytes | None, starved: Starved) -> Refusal:
+        """Give a file another chance on a machine that may be less busy by then, but one: it may be idle on purpose."""
+        known = self._starved.recall(data, sha256)
+        if known is not None:
+            return known
+        reason = f"The file could not be drawn within {self._limits.wall_seconds:g} seconds."
+        self._starved.remember(data, sha256, Refusal(verdict=Verdict.TIMEOUT, reason=reason))
+        raise Retryable(Reason.RENDERER_UNAVAILABLE, f"the machine is too busy: {starved}") from starved
 
     async def _prove(self, requirement: Requirement) -> None:
         """Hire the first child of each profile; only the main one is kept."""
@@ -151,7 +166,10 @@ class RenderPool:
         if not self._second_opinion or left_seconds <= 0 or not _doubtful(first, data):
             return first
         second_order = msgspec.structs.replace(order, second_opinion=True)
-        second = await self._poppler_crew.run(data, second_order, left_seconds)
+        try:
+            second = await self._poppler_crew.run(data, second_order, left_seconds)
+        except Starved:
+            return first
         logger.info("rendering.second_opinion first=%s second=%s doubt=%s", first.verdict, second.verdict, first.doubt)
         return second if second.verdict in RENDERED_VERDICTS else first
 

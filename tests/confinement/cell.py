@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.rendering.crew import Crew
+from agents.rendering.crew import Crew, Starved
 from agents.rendering.pool import RenderPool
-from agents.rendering.verdicts import Answer, Limits, Order, Rendition, Verdict
+from agents.rendering.verdicts import Answer, Limits, Order, Refusal, Rendition, Verdict
+from stream.failures import Retryable
 from tests.agents.rendering.pools import running_pool
 from tests.confinement.captive import CALL, HELD
 from tests.confinement.escapes import EXECUTING, Escape
@@ -66,6 +67,12 @@ class Cell:
         return Attempt(escape, held=BY_SECCOMP in answer.reason, account=answer.reason)
 
     async def _run(self, escape: Escape) -> Answer:
+        try:
+            return await self._answer(escape)
+        except (Retryable, Starved) as failure:
+            return Refusal(verdict=Verdict.TIMEOUT, reason=str(failure))
+
+    async def _answer(self, escape: Escape) -> Answer:
         data = CALL + f"{escape.name} {self._filled(escape.argument)}".encode()
         if escape.profile != EXECUTING:
             return await self._pool.render(data, file_name="hostile.bin")

@@ -93,7 +93,7 @@ ONLY_MAIN: Sequence[tuple[str, str]] = (
 # What a child may do to itself; the pool must call it this, and go on.
 EXPECTED: Mapping[str, str] = {
     "spin": "timeout",
-    "sleep": "timeout",
+    "sleep": "starved",
     "segfault": "crashed",
     "abort": "crashed",
     "garbage": "garbage",

@@ -43,6 +43,17 @@ async def test_a_child_that_spins_is_killed_at_the_deadline() -> None:
         assert (await ask(pool, PHOTO)).verdict is Verdict.RENDERED
 
 
+async def test_a_child_that_had_no_cpu_time_until_the_deadline_is_the_machines_fault_once() -> None:
+    lost: list[str] = []
+    async with running_pool(SHORT, engine_module=SABOTEUR, on_lost=lost.append) as pool:
+        with pytest.raises(Retryable) as raised:
+            await ask(pool, b"sleep")
+        assert raised.value.reason is Reason.RENDERER_UNAVAILABLE
+        assert (await ask(pool, b"sleep")).verdict is Verdict.TIMEOUT
+        assert lost == ["starved", "starved"]
+        assert (await ask(pool, PHOTO)).verdict is Verdict.RENDERED
+
+
 async def test_a_child_out_of_cpu_time_is_a_timeout_too() -> None:
     async with running_pool(Limits(cpu_seconds=1), engine_module=SABOTEUR) as pool:
         answer = await ask(pool, b"spin")
