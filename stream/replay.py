@@ -56,7 +56,7 @@ def replayable(
     Of several dead letters of one event from one topic only the latest goes back: the others are its earlier lives.
     A dead letter names its origin itself, and anyone may write one, so only topics that agents read are origins.
     """
-    latest: dict[tuple[str, str], Filed] = {}
+    latest: dict[tuple[str, str, bytes | None, bytes], Filed] = {}
     refused = []
     for item in filed:
         letter = item.letter
@@ -65,10 +65,20 @@ def replayable(
         elif letter.origin.topic not in topics.read:
             refused.append(Problem(item, f"its origin {letter.origin.topic} is no topic that agents read"))
         else:
-            latest[letter.event_id or format_origin(letter.origin), letter.origin.topic] = item
+            latest[_identity(letter, topics)] = item
     worn = [item for item in latest.values() if _is_worn(item, most_replays)]
     ready = [item for item in latest.values() if item not in worn]
     return ready, [*refused, *(Problem(item, f"replayed {_replays(item)} times already; see --force") for item in worn)]
+
+
+def _identity(letter: DeadLetter, topics: Topics) -> tuple[str, str, bytes | None, bytes]:
+    """Return what all lives of a record have in common.
+
+    A producer may use an id in two conversations, and several commands of one event are no lives of each other: each
+    picture has an order of its own to be deleted.
+    """
+    command = letter.payload if letter.origin.topic == topics.lifecycle else b""
+    return letter.event_id or format_origin(letter.origin), letter.origin.topic, letter.key, command
 
 
 def _is_worn(item: Filed, most_replays: int | None) -> bool:

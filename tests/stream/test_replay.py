@@ -60,6 +60,19 @@ def test_of_the_lives_of_an_event_only_the_latest_goes_back() -> None:
     assert refused == []
 
 
+def test_one_id_in_two_conversations_is_no_earlier_life() -> None:
+    letters = [filed(at, key=key) for at, key in ((1, b"conversation"), (2, b"another"))]
+    assert replayable(letters, TOPICS) == (letters, [])
+
+
+def test_of_the_commands_of_an_event_each_goes_back_and_of_their_lives_the_latest() -> None:
+    origin = Origin(topic="lifecycle", partition=0, offset=0)
+    letters = [filed(at, origin=origin, payload=payload) for at, payload in ((1, b"one"), (2, b"two"), (3, b"one"))]
+    ready, refused = replayable(letters, TOPICS)
+    assert [item.position.offset for item in ready] == [3, 2]
+    assert refused == []
+
+
 def test_records_without_an_event_id_are_told_apart_by_where_they_came_from() -> None:
     letters = [filed(at, event_id="", origin=Origin(topic="attachments", partition=0, offset=at)) for at in (1, 2)]
     assert replayable(letters, TOPICS) == (letters, [])
