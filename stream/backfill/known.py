@@ -1,6 +1,7 @@
 """What was delivered already, so that only what is missing is published."""
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -21,7 +22,7 @@ from stream.messages import (
     decode_result,
 )
 from stream.settings import KafkaSettings
-from stream.snapshot import records
+from stream.snapshot import StoredRecord, records
 from stream.topics import Topics
 
 # A webhook comes after its message, at most as late as its sender tries and a flow takes; clocks differ.
@@ -135,17 +136,23 @@ def read_known(settings: KafkaSettings, window: Window) -> Known:
         UnknownTopicError: One of the topics does not exist.
     """
     topics = Topics.of(settings)
+    of_interest = (topics.attachments, topics.results, topics.dead_letters)
+    stored = itertools.chain.from_iterable(records(settings, topic) for topic in of_interest)
+    return known_of(stored, topics, window)
+
+
+def known_of(stored: Iterable[StoredRecord], topics: Topics, window: Window) -> Known:
+    """Return what records tell was delivered; those that tell nothing are passed over."""
     known = Known()
     readers: dict[str, Callable[[bytes], tuple[str, Delivered] | None]] = {
         topics.attachments: _of_attachment,
         topics.results: _of_result,
         topics.dead_letters: lambda value: _of_dead_letter(value, topics),
     }
-    for topic, read in readers.items():
-        for record in records(settings, topic):
-            about = _decoded(read, record.value or b"")
-            if about is not None and _may_matter(about[1], window):
-                known.add(*about)
+    for record in stored:
+        about = _decoded(readers[record.position.topic], record.value or b"")
+        if about is not None and _may_matter(about[1], window):
+            known.add(*about)
     return known
 
 

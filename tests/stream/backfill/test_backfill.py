@@ -1,11 +1,13 @@
 """The whole run, with the simulator behind and Kafka left out."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stream.__main__ import main as run
 from stream.__main__ import parser
@@ -19,6 +21,7 @@ from stream.backfill.reading import Reader
 from stream.backfill.search import Search
 from stream.backfill.window import DAY_SECONDS, iso
 from stream.console import Console
+from stream.settings import Secret
 from tests.harness.genesys import Simulator, SimulatorSettings
 from tests.harness.genesys.faults import Fault
 from tests.stream.backfill.test_publishing import Producer
@@ -53,6 +56,7 @@ class Stage:
         self.topic = Topic()
         self.out, self.errors = io.StringIO(), io.StringIO()
         self.now = 0.0
+        self.progress: Callable[[str], None] = lambda _conversation: None
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -70,7 +74,7 @@ class Stage:
             sleep=self.sleep,
             tell=console.complain,
         )
-        search = Search(choice, Reader(patient.call, choice.window), self.known, lambda _: None)
+        search = Search(choice, Reader(patient.call, choice.window), self.known, self.progress)
         account = Account(console, as_json=options.json)
         try:
             return await Backfill(search, self.topic, account, console, options).run()
@@ -239,3 +243,26 @@ def main(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[[list[str]]
     monkeypatch.setenv("GENESYS_CLIENT_ID", "id")
     monkeypatch.setenv("GENESYS_CLIENT_SECRET", "secret")
     return lambda arguments: run(["backfill", *arguments])
+
+
+async def test_ctrl_c_ends_it_with_what_was_published_so_far(stage: Stage) -> None:
+    stage.simulator.state.faults.add(Fault(kind="slow", seconds=60, conversation_id="conversation-1"))
+    reads_the_slow_one = asyncio.Event()
+    stage.progress = lambda conversation: reads_the_slow_one.set() if conversation == "conversation-1" else None
+    running = asyncio.create_task(stage.run(*SINCE, "--yes"))
+    async with asyncio.timeout(30):
+        await reads_the_slow_one.wait()
+    running.cancel()
+    stage.simulator.state.faults.clear()
+    assert await running == 1
+    assert stage.topic.names == ["lost-2.png"]
+    assert "interrupted\nnot done: go on with --started-since" in stage.errors.getvalue()
+
+
+async def test_by_default_a_fifth_of_what_each_client_may_make_is_spent() -> None:
+    two = {"genesys_client_id": "a,b", "genesys_client_secret": Secret("1,2")}
+    settings = replace(backfill_settings("http://127.0.0.1:1"), **two)
+    for asked, each in ((None, 60), (100.0, 50)):
+        api = create_api(settings, asked)
+        assert [login.rate.calls_per_minute for login in api.logins] == [each, each]
+        await api.close()
