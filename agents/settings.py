@@ -18,6 +18,7 @@ from stream.settings import (
     require_placeholders,
     wrong,
 )
+from stream.topics import LATEST_DELETION
 
 MIN_SECRET_CHARACTERS: Final = 16
 SECONDS_PER_HOUR: Final = 3600.0
@@ -220,7 +221,7 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     @property
     def event_lifetime_seconds(self) -> float:
         """How long what is known of an event is kept: its records can come again, or its preview lives."""
-        return max(self.preview_ttl_seconds, self.topic_retention_hours * SECONDS_PER_HOUR)
+        return max(self.preview_ttl_seconds, self.topic_retention_hours * LATEST_DELETION * SECONDS_PER_HOUR)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,6 +18,11 @@ CHANGELOG_TOMBSTONE_SECONDS: Final = 86_400
 # Kafka would compact [dead-letters] once half of it is new. What was purged goes with the next letter after this time.
 PURGED_SECONDS: Final = 3_600
 MS_PER_HOUR: Final = 3_600_000
+# Kafka deletes whole segments, once their youngest record is old: with its own 7 days a segment, up to 7 days late.
+SEGMENTS: Final = 8
+LATEST_DELETION: Final = 1.25
+"""Times its retention, a record is gone: after a segment's time more, and as much again for Kafka, which looks every
+5 minutes and deletes a minute later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def _deleting(retention_hours: int, max_bytes: int) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_hours * MS_PER_HOUR),
+        "segment.ms": str(retention_hours * MS_PER_HOUR // SEGMENTS),
         # By a producer's own clock a record of last year would be deleted unread, and one of next year refused.
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(max_bytes),

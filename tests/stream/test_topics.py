@@ -1,10 +1,12 @@
+from operator import add
+
 import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from stream.kafka import checked, client_config, producer_config, reader_config
 from stream.settings import KafkaSettings, Secret, WrongSettingError
-from stream.topics import Topics, changelog, specs
+from stream.topics import LATEST_DELETION, MS_PER_HOUR, Topics, changelog, specs
 
 SETTINGS = KafkaSettings(topic_prefix="prod.", worker_group="previews", topic_partitions=12)
 
@@ -48,6 +50,16 @@ def test_tables_are_compacted_and_all_else_is_deleted_in_time() -> None:
     assert {config.get("retention.ms") for name, config in wanted.items() if name in compacted} == {None}
     assert wanted["prod.attachments"]["retention.ms"] == str(48 * 3_600_000)
     assert wanted["prod.dead-letters"]["retention.ms"] == str(720 * 3_600_000)
+
+
+def test_records_are_gone_before_what_is_known_of_their_events() -> None:
+    hours = 1
+    wanted = {spec.name: spec.config for spec in specs(replace(SETTINGS, topic_retention_hours=hours))}
+    kept_ms = [int(wanted[f"prod.{name}"]["retention.ms"]) for name in ("attachments", "previews", "lifecycle")]
+    segment_ms = [int(wanted[f"prod.{name}"]["segment.ms"]) for name in ("attachments", "previews", "lifecycle")]
+    kafkas_pace_ms = (5 + 1) * 60_000  # log.retention.check.interval.ms and file.delete.delay.ms, as they come
+    latest_ms = max(map(add, kept_ms, segment_ms)) + kafkas_pace_ms
+    assert latest_ms < hours * LATEST_DELETION * MS_PER_HOUR
 
 
 def test_records_get_the_brokers_time_so_that_no_producers_clock_decides_on_their_end() -> None:
