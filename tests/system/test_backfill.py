@@ -61,7 +61,7 @@ def backfill(rig: Rig, since: float, *arguments: str) -> tuple[int, dict[str, An
 
 
 def published(rig: Rig) -> list[str]:
-    return [decode_attachment(record.value).event_id for record in rig.records(rig.topics.attachments)]
+    return sorted(decode_attachment(record.value).event_id for record in rig.records(rig.topics.attachments))
 
 
 def test_a_backfill_publishes_what_is_missing_once_and_a_second_one_nothing(rig: Rig) -> None:
