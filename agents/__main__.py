@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="render attachments, post their previews, and expire them",
         description="Runs one worker until SIGTERM, which it obeys within SHUTDOWN_SECONDS; a second one ends it at "
         "once. Settings come from the environment and ./.env; see .env.example. Exit codes: 0 ended in order; 1 "
-        "crashed; 2 a wrong setting; 3 told to end, but Kafka did not take the last commit or the farewell in time; "
-        "130 and 143 told twice. None of them loses anything.",
+        "crashed, or hung at its end; 2 a wrong setting; 3 told to end, but Kafka did not take the last commit or the "
+        "farewell in time; 4 stopped by its guard; 130 and 143 told twice. None of them loses anything.",
     )
     render = commands.add_parser(
         "render",
