@@ -55,6 +55,7 @@ def test_each_difference_is_named_with_what_is_wanted_and_found_and_nothing_is_c
                 Difference("partitions", "5", "3"),
                 Difference("replication factor", "3", "1"),
                 Difference("retention.ms", "3600000", "604800000"),
+                Difference("segment.ms", "450000", "75600000"),
             ),
         )
     assert "retention.ms" in table(list(reports.values()))
