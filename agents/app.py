@@ -75,6 +75,11 @@ class PreviewApp(faust.App):
         self.drain_too(lane)
         self.agent(self.topic(topic, **RAW), name=topic)(feed)
 
+    @property
+    def fed(self) -> Collection[str]:
+        """Return the topics whose records go to a lane."""
+        return self._lanes
+
     def drain_too(self, part: Drained) -> None:
         """Drain a part before partitions move away, and resume it once they are assigned."""
         self._drained.append(part)

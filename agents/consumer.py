@@ -9,12 +9,13 @@ import logging
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import Any, Protocol
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from agents.coordinator import know_topics, renew
+from agents.header_names import forgive
 from agents.lease import Lease
 from agents.offsets import Offsets
 from agents.room import Rooms
@@ -32,6 +33,10 @@ class Drainable(Protocol):
 
     offsets: Offsets
     lease: Lease
+
+    @property
+    def fed(self) -> Collection[str]:
+        """Return the topics whose records go to a lane."""
 
     async def drain_lanes(self) -> None:
         """Wait, bounded, until no job runs."""
@@ -94,10 +99,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         brought: dict[Any, list[Any]] = {}
         for tp in [tp for tp in fetched if tp in rooms]:
             if tp in rooms:  # still: lanes have a bound for all their partitions
-                records = await super()._fetch_records(consumer, {tp}, timeout=0, max_records=rooms.of(tp))
+                records = await self._fetch_of(consumer, tp, rooms.of(tp))
                 brought |= records
                 rooms.fill(tp, len(records.get(tp, ())))
         return brought
+
+    async def _fetch_of(self, consumer: Any, tp: TP, most: int) -> Mapping[TP, list[Any]]:
+        try:
+            return await super()._fetch_records(consumer, {tp}, timeout=0, max_records=most)
+        except (CorruptRecordException, UnicodeDecodeError):  # what was unpacked before it is unpacked again
+            await forgive(consumer._fetcher, tp)  # noqa: SLF001
+            return await super()._fetch_records(consumer, {tp}, timeout=0, max_records=most)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         consumer = self._ensure_consumer()
@@ -114,6 +126,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             self.log.warning("Offsets are not committed, trying again later: %r", error)
             return False
         return True
+
+
+def _taken_from(records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
+    """Yield one record of each partition in turn, and let go of it: some that hold the batch outlive its records."""
+    for batch in records.values():
+        batch.reverse()
+    while any(records.values()):
+        for tp, batch in records.items():
+            if batch:
+                yield tp, batch.pop()
 
 
 async def _next_answer(fetcher: Any, timeout: float | None) -> None:  # noqa: ASYNC109 - as aiokafka's fetched_records
@@ -178,12 +200,12 @@ class Consumer(driver.Consumer):
     # offsets as read and then drop the older records that the seek brings back (issue 596).
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's signature
-        """Fetch a batch and yield it, unless the positions have moved since."""
+        """Fetch a batch, hand it to the agents, and yield the rest, unless the positions have moved since."""
         records, active = await self._wait_next_records(min(timeout, FETCH_WAIT_SECONDS))
         epoch = self._fetched_epoch
         if records is None or self.should_stop:
             return
-        for tp, record in self.scheduler.iterate(records):
+        for tp, record in _taken_from(records):
             if not self.flow_active or epoch != self._positions_epoch:
                 return  # a seek brings the rest back
             if active is None or tp in active or tp in self._buffered_partitions:
@@ -192,7 +214,12 @@ class Consumer(driver.Consumer):
                 self._read_offset[tp] = None
                 self.app.take(tp, record.offset)
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-                yield tp, self._to_message(tp, record)
+                message = self._to_message(tp, record)
+                if tp.topic in self.app.fed and self.app.flow_control.is_active():
+                    # To its agent at once: there is room, so it waits for nothing. Faust waits for four tasks a record.
+                    await self.callback(message)
+                else:
+                    yield tp, message
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
         async with self._positions_lock:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -128,7 +128,11 @@ class Trial:
     async def produce(self, values: Iterable[bytes], *, topic: str = "", partition: int = 0) -> None:
         count = await asyncio.to_thread(self._produce, list(values), topic or self.topic, partition)
         if not topic:
-            self._accepted[partition] += count
+            self.expect(partition, count)
+
+    def expect(self, partition: int, count: int) -> None:
+        """Note that the topic has so many more records."""
+        self._accepted[partition] += count
 
     async def live(self, **mishap: Any) -> Life:
         """Begin a life; a healthy one when no mishap is named."""
@@ -193,7 +197,8 @@ class Trial:
             wanted = [TopicPartition(self.topic, number) for number in range(self.partitions)]
             return [max(tp.offset, 0) for tp in consumer.committed(wanted, timeout=DEADLINE_SECONDS)]
         except KafkaException as error:
-            if error.args[0].retriable():  # a broker that has just started is still loading its groups
+            if error.args[0].retriable() or error.args[0].code() == KafkaError.NOT_COORDINATOR:
+                # A broker that has just started is still loading its groups.
                 return []
             raise
         finally:
