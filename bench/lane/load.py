@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiokafka.partitioner import murmur2
 from confluent_kafka import Producer
@@ -30,6 +31,11 @@ def attachment(event_id: str, conversation: str) -> bytes:
             received_at=time.time(),
         )
     )
+
+
+def event_id_of(url: str) -> str:
+    """Return the event id out of the address that `attachment` gave."""
+    return urlsplit(url).path.split("/")[-2]
 
 
 def conversations_by_partition(partitions: int) -> Mapping[int, str]:
