@@ -24,6 +24,8 @@ FAUST_LOGGER = logging.getLogger("faust")
 """For the services that extend Faust's: what they tell is of Faust's inner life."""
 FETCH_WAIT_SECONDS = 0.25
 """How long one fetch waits for records; a seek has to wait for the fetch before it."""
+BETWEEN_POLLS_SECONDS = 0.01
+"""Of which the second would bring a record or two: a poll costs the work of several."""
 FETCHED_BYTES = 1024 * 1024
 """Of one answer of a broker, all partitions together; Kafka sends a record that is larger all the same."""
 
@@ -160,6 +162,7 @@ class Consumer(driver.Consumer):
         self._positions_lock = asyncio.Lock()
         self._positions_epoch = 0
         self._fetched_epoch = 0
+        self._poll_at = 0.0
         self._polling: Rooms | None = None
         self._freed = asyncio.Event()
 
@@ -222,9 +225,11 @@ class Consumer(driver.Consumer):
                     yield tp, message
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's signature
+        await asyncio.sleep(max(0.0, self._poll_at - self.loop.time()))
         async with self._positions_lock:
             # Noted here: until the records arrive above, a seek that waited for this fetch may have moved on.
             self._fetched_epoch = self._positions_epoch
+            self._poll_at = self.loop.time() + BETWEEN_POLLS_SECONDS
             self._polling = rooms = self.app.rooms(active_partitions or ())
             self._freed.clear()
             try:
