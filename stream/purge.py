@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported, only not marked as such
     AdminClient,
     ConfigResource,
@@ -20,7 +20,8 @@ from msgspec import Struct
 from stream.dead_letters import Contents, Filed
 from stream.kafka import KafkaUnreachableError, client_config
 from stream.messages import Origin
-from stream.replay import ACKNOWLEDGED_SECONDS, POLL_SECONDS, Problem, producer
+from stream.outbox import Outbox, RecordProducer, create_producer
+from stream.replay import CLIENT_ID, Problem
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 
@@ -71,19 +72,6 @@ def _problem(item: Filed, staying: Mapping[int, bytes | None], is_compacted: boo
     return ""
 
 
-class TombstoneProducer(Protocol):
-    """The part of confluent_kafka.Producer that is used."""
-
-    def produce(self, topic: str, value: None, key: bytes | None, partition: int, *, on_delivery: Any) -> None:
-        """Queue a record; raises BufferError when the queue is full."""
-
-    def poll(self, timeout: float) -> int:
-        """Report deliveries, waiting for the first."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait until the queue is empty; return what is left."""
-
-
 class RecordsAdmin(Protocol):
     """The part of confluent_kafka's AdminClient that is used."""
 
@@ -96,7 +84,7 @@ class RecordsAdmin(Protocol):
 class Purge:
     """Carries a plan out."""
 
-    def __init__(self, tombstones: TombstoneProducer, admin: RecordsAdmin) -> None:
+    def __init__(self, tombstones: RecordProducer, admin: RecordsAdmin) -> None:
         self._tombstones = tombstones
         self._admin = admin
 
@@ -105,27 +93,12 @@ class Purge:
         return [*self._bury(wanted.buried), *self._cut(wanted)]
 
     def _bury(self, letters: Sequence[Filed]) -> list[Problem]:
-        problems = {item.position: "no answer from Kafka" for item in letters}
+        outbox = Outbox[Origin](self._tombstones)
         for item in letters:
-            self._produce(item, problems)
-        self._tombstones.flush(ACKNOWLEDGED_SECONDS * 2)
-        return [Problem(item, problems[item.position]) for item in letters if item.position in problems]
-
-    def _produce(self, item: Filed, problems: dict[Origin, str]) -> None:
-        def settle(error: KafkaError | None, _message: object) -> None:
-            if error is None:
-                del problems[item.position]
-            else:
-                problems[item.position] = error.str()
-
-        place = item.position
-        while True:
-            try:
-                self._tombstones.produce(place.topic, None, item.key, place.partition, on_delivery=settle)
-            except BufferError:
-                self._tombstones.poll(POLL_SECONDS)
-            else:
-                return
+            place = item.position
+            outbox.send(place, place.topic, value=None, key=item.key, partition=place.partition)
+        outbox.settle()
+        return [Problem(item, outbox.problems[item.position]) for item in letters if item.position in outbox.problems]
 
     def _cut(self, wanted: Plan) -> list[Problem]:
         if not wanted.cut:
@@ -144,7 +117,7 @@ class Purge:
 
 def purge(settings: KafkaSettings, wanted: Plan) -> list[Problem]:
     """Remove what is planned, on Kafka; returns the letters that are still there."""
-    return Purge(producer(settings), _admin(settings)).carry_out(wanted)
+    return Purge(create_producer(settings, CLIENT_ID), _admin(settings)).carry_out(wanted)
 
 
 def is_compacted(settings: KafkaSettings) -> bool:
@@ -165,4 +138,4 @@ def is_compacted(settings: KafkaSettings) -> bool:
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:
-    return AdminClient(client_config(settings, client_id="dead-letters") | {"log_level": 0})
+    return AdminClient(client_config(settings, client_id=CLIENT_ID) | {"log_level": 0})

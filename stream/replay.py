@@ -1,21 +1,20 @@
 """Dead letters go back to where they came from: which can, and how fast."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
 
-from confluent_kafka import KafkaError, Producer
 from msgspec import Struct
 
 from stream.dead_letters import Filed
 from stream.headers import format_origin, replay_headers
-from stream.kafka import producer_config
 from stream.messages import DeadLetter, Origin
+from stream.outbox import Outbox, RecordProducer, create_producer
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 
-ACKNOWLEDGED_SECONDS: Final = 30.0
-POLL_SECONDS: Final = 0.1
+CLIENT_ID: Final = "dead-letters"
 MAX_REPLAYS: Final = 3
 """A record that failed this often after a replay will fail again, unless something has really been mended."""
 
@@ -25,27 +24,6 @@ class Problem(Struct, frozen=True):
 
     filed: Filed
     text: str
-
-
-class RecordProducer(Protocol):
-    """The part of confluent_kafka.Producer that is used."""
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes | None,
-        *,
-        headers: Any,
-        on_delivery: Callable[[KafkaError | None, object], None],
-    ) -> None:
-        """Queue a record; raises BufferError when the queue is full."""
-
-    def poll(self, timeout: float) -> int:
-        """Report deliveries, waiting for the first."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait until the queue is empty; return what is left."""
 
 
 def replayable(
@@ -103,74 +81,46 @@ class Replay:
         clock: Callable[[], float] = time.monotonic,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._producer = producer
         self._rate = rate
         self._clock = clock
         self._progress = progress
-        self._problems: dict[Origin, str] = {}
+        self._outbox = Outbox[Origin](producer)
 
     def send(self, filed: Sequence[Filed]) -> list[Problem]:
         """Send them and return those that Kafka did not acknowledge; blocks until each is settled.
 
         Interrupted by the keyboard, it sends no more and returns the rest as problems.
         """
-        self._problems = {item.position: "not sent: interrupted" for item in filed}
-        try:
-            self._send_paced(filed)
-            self._producer.flush(ACKNOWLEDGED_SECONDS * 2)
-        except KeyboardInterrupt:
-            self._producer.flush(ACKNOWLEDGED_SECONDS)
-        return [Problem(item, self._problems[item.position]) for item in filed if item.position in self._problems]
+        unsent = dict.fromkeys((item.position for item in filed), "not sent: interrupted")
+        with suppress(KeyboardInterrupt):
+            for item in self._paced(filed):
+                self._send(item)
+                del unsent[item.position]
+        self._outbox.settle()
+        problems = unsent | self._outbox.problems
+        return [Problem(item, problems[item.position]) for item in filed if item.position in problems]
 
-    def _send_paced(self, filed: Sequence[Filed]) -> None:
+    def _paced(self, filed: Sequence[Filed]) -> Iterator[Filed]:
         begun_at = self._clock()
         for number, item in enumerate(filed):
             if self._rate is not None:
                 self._wait_until(begun_at + number / self._rate)
-            if item.letter is not None:
-                self._produce(item.position, item.letter)
+            yield item
             self._progress(number + 1)
 
     def _wait_until(self, moment: float) -> None:
         while (left_seconds := moment - self._clock()) > 0:
-            self._producer.poll(min(left_seconds, POLL_SECONDS))
+            self._outbox.wait(left_seconds)
 
-    def _produce(self, position: Origin, letter: DeadLetter) -> None:
-        self._problems[position] = "no answer from Kafka"
-
-        def settle(error: KafkaError | None, _message: object) -> None:
-            if error is None:
-                del self._problems[position]
-            else:
-                self._problems[position] = error.str()
-
-        while True:
-            try:
-                self._producer.produce(
-                    letter.origin.topic,
-                    value=letter.payload,
-                    key=letter.key,
-                    headers=replay_headers(letter),
-                    on_delivery=settle,
-                )
-            except BufferError:
-                self._producer.poll(POLL_SECONDS)
-            else:
-                return
+    def _send(self, item: Filed) -> None:
+        letter = item.letter
+        if letter is not None:
+            headers = replay_headers(letter)
+            self._outbox.send(item.position, letter.origin.topic, value=letter.payload, key=letter.key, headers=headers)
 
 
 def replay(
     settings: KafkaSettings, filed: Sequence[Filed], *, rate: float | None, progress: Callable[[int], None]
 ) -> list[Problem]:
     """Send dead letters back, at least once each; returns those that Kafka did not take."""
-    return Replay(producer(settings), rate=rate, progress=progress).send(filed)
-
-
-def producer(settings: KafkaSettings) -> Producer:
-    """Return a producer that gives a record up after a while."""
-    config: dict[str, Any] = {
-        **producer_config(settings, client_id="dead-letters"),
-        "message.timeout.ms": int(ACKNOWLEDGED_SECONDS * 1000),
-        "log_level": 0,  # what fails is reported by record
-    }
-    return Producer(config)
+    return Replay(create_producer(settings, CLIENT_ID), rate=rate, progress=progress).send(filed)

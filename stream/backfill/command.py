@@ -9,7 +9,7 @@ from stream.backfill.account import Account
 from stream.backfill.choice import Choice, WrongUsageError
 from stream.backfill.known import Known, read_known
 from stream.backfill.patience import EndedError, Patient
-from stream.backfill.publishing import Publisher, create_producer
+from stream.backfill.publishing import SOURCE, Publisher
 from stream.backfill.reading import GuestFile, Reader
 from stream.backfill.search import Search
 from stream.backfill.settings import BackfillSettings
@@ -20,6 +20,7 @@ from stream.genesys.api import Api
 from stream.genesys.login import Access
 from stream.genesys.rate import RateShare
 from stream.logs import configure_logging
+from stream.outbox import create_producer
 from stream.topics import Topics
 
 OK: Final = 0
@@ -45,7 +46,7 @@ def backfill(settings: BackfillSettings, options: Namespace, console: Console) -
         console.complain(str(error))
         return WRONG_USAGE
     configure_logging("ERROR", "text")  # a call that has to wait is told of here
-    publisher = Publisher(create_producer(settings), Topics.of(settings).attachments, time.time)
+    publisher = Publisher(create_producer(settings, SOURCE), Topics.of(settings).attachments, time.time)
     console.progress("reading what was delivered")
     known = read_known(settings, choice.window)
     return asyncio.run(_with_genesys(settings, options, console, choice=choice, known=known, publisher=publisher))

@@ -12,6 +12,7 @@ from stream.messages import Origin, encode
 from stream.purge import Plan, Purge, plan
 from stream.snapshot import StoredRecord
 from tests.stream.letters import LETTER, filed
+from tests.stream.outgoing import OutgoingRecords
 
 Place = tuple[int, int]
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d", b"e", None])
@@ -78,28 +79,16 @@ def test_a_letter_that_shares_its_key_or_has_none_is_kept_with_the_reason() -> N
     ]
 
 
-class Kafka:
+class Kafka(OutgoingRecords):
     """Takes tombstones and cuts partitions off, except those that it refuses."""
 
     def __init__(self, *, refuses: bool = False) -> None:
-        self.tombstones: list[tuple[str, bytes | None, int]] = []
+        super().__init__(refused=frozenset({"dead-letters"} if refuses else ()))
         self.cut: list[TopicPartition] = []
         self._refuses = refuses
-        self._reports: list[Any] = []
-
-    def produce(self, topic: str, value: None, key: bytes | None, partition: int, *, on_delivery: Any) -> None:
-        assert value is None
-        self.tombstones.append((topic, key, partition))
-        self._reports.append(on_delivery)
 
     def poll(self, timeout: float) -> int:
         raise AssertionError(timeout)
-
-    def flush(self, timeout: float) -> int:
-        assert timeout > 0
-        for report in self._reports:
-            report(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED) if self._refuses else None, None)
-        return 0
 
     def delete_records(self, topic_partition_offsets: list[TopicPartition], **kwargs: Any) -> dict[TopicPartition, Any]:
         assert kwargs["request_timeout"] > 0
@@ -116,7 +105,8 @@ def test_a_plan_is_carried_out() -> None:
     kafka, first, second = Kafka(), filed(1), filed(5)
     wanted = Plan(cut=[first], buried=[second], kept=[], offsets={0: 3})
     assert Purge(kafka, kafka).carry_out(wanted) == []
-    assert kafka.tombstones == [("dead-letters", b"key-5", 0)]
+    assert kafka.sent == [("dead-letters", None, b"key-5", None)]
+    assert kafka.partitions == [0]
     assert [(cut.topic, cut.partition, cut.offset) for cut in kafka.cut] == [("dead-letters", 0, 3)]
 
 

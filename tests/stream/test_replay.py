@@ -1,55 +1,15 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
 
 from stream.messages import Origin
 from stream.replay import MAX_REPLAYS, Replay, replayable
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 from tests.stream.letters import filed, junk
+from tests.stream.outgoing import OutgoingRecords
 
 TOPICS = Topics.of(KafkaSettings())
-
-
-class Producer:
-    """Reports what Kafka would: full queue, refused topics, silence."""
-
-    def __init__(
-        self, *, full_at_first: bool = False, refused: frozenset[str] = frozenset(), silent: bool = False
-    ) -> None:
-        self.sent: list[tuple[str, bytes, bytes | None, Any]] = []
-        self._full = full_at_first
-        self._refused = refused
-        self._silent = silent
-        self._reports: list[Callable[[], None]] = []
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        key: bytes | None,
-        *,
-        headers: Any,
-        on_delivery: Callable[[KafkaError | None, object], None],
-    ) -> None:
-        if self._full:
-            raise BufferError
-        self.sent.append((topic, value, key, headers))
-        error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED) if topic in self._refused else None
-        self._reports.append(lambda: on_delivery(error, None))
-
-    def poll(self, timeout: float) -> int:
-        assert timeout > 0
-        self._full = False
-        return 0
-
-    def flush(self, timeout: float) -> int:
-        assert timeout > 0
-        for report in [] if self._silent else self._reports:
-            report()
-        return 0
 
 
 def test_of_the_lives_of_an_event_only_the_latest_goes_back() -> None:
@@ -89,7 +49,7 @@ def test_a_dead_letter_cannot_send_itself_to_a_topic_that_no_agent_reads(topic: 
 
 
 def test_a_replay_sends_the_original_bytes_under_the_original_key_and_begins_again() -> None:
-    producer = Producer(full_at_first=True)
+    producer = OutgoingRecords(full_at_first=True)
     assert Replay(producer).send([filed(replays=1)]) == []
     headers = [("traceparent", b"00-1"), ("attempt", b"1"), ("replays", b"2"), ("first-at", b"100.0")]
     assert producer.sent == [("previews", b"{}", b"conversation", headers)]
@@ -97,12 +57,12 @@ def test_a_replay_sends_the_original_bytes_under_the_original_key_and_begins_aga
 
 def test_a_replay_says_which_records_kafka_refused() -> None:
     fine, refused = filed(1), filed(2, origin=Origin(topic="attachments", partition=0, offset=0))
-    failures = Replay(Producer(refused=frozenset({"attachments"}))).send([fine, refused])
+    failures = Replay(OutgoingRecords(refused=frozenset({"attachments"}))).send([fine, refused])
     assert [(failure.filed, bool(failure.text)) for failure in failures] == [(refused, True)]
 
 
 def test_a_record_that_kafka_never_answered_for_is_not_called_replayed() -> None:
-    failures = Replay(Producer(silent=True)).send([filed(1), filed(2)])
+    failures = Replay(OutgoingRecords(silent=True)).send([filed(1), filed(2)])
     assert [failure.text for failure in failures] == ["no answer from Kafka"] * 2
 
 
@@ -120,7 +80,7 @@ def test_an_earlier_life_does_not_go_back_because_the_latest_may_not() -> None:
     assert [problem.filed.position.offset for problem in refused] == [2]
 
 
-class Paced(Producer):
+class Paced(OutgoingRecords):
     """A producer by whose polls time passes, and which notes when it was given what."""
 
     def __init__(self) -> None:
@@ -128,8 +88,8 @@ class Paced(Producer):
         self.now = 100.0
         self.times: list[float] = []
 
-    def produce(self, topic: str, value: bytes, key: bytes | None, **others: Any) -> None:
-        super().produce(topic, value, key, **others)
+    def produce(self, *record: Any, **others: Any) -> None:
+        super().produce(*record, **others)
         self.times.append(round(self.now - 100.0, 6))
 
     def poll(self, timeout: float) -> int:
@@ -154,7 +114,7 @@ def test_an_interrupted_replay_says_what_it_did_not_send() -> None:
         if sent == 2:
             raise KeyboardInterrupt
 
-    problems = Replay(Producer(), progress=interrupt).send([filed(number) for number in range(4)])
+    problems = Replay(OutgoingRecords(), progress=interrupt).send([filed(number) for number in range(4)])
     assert [(problem.filed.position.offset, problem.text) for problem in problems] == [
         (2, "not sent: interrupted"),
         (3, "not sent: interrupted"),

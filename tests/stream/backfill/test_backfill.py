@@ -24,8 +24,8 @@ from stream.console import Console
 from stream.settings import Secret
 from tests.harness.genesys import Simulator, SimulatorSettings
 from tests.harness.genesys.faults import Fault
-from tests.stream.backfill.test_publishing import Producer
 from tests.stream.backfill.test_reading import NOON, backfill_settings, converse, send
+from tests.stream.outgoing import OutgoingRecords
 
 SINCE = ["--since", iso(NOON - 3600), "--until", iso(NOON + 3600)]
 
@@ -39,12 +39,12 @@ class Topic(Publisher):
     """Takes everything, and knows what it took."""
 
     def __init__(self, refused: bytes = b"nothing") -> None:
-        self.producer = Producer(refused)
+        self.producer = OutgoingRecords(full_at_first=True, refused_bytes=refused)
         super().__init__(self.producer, "attachments", lambda: NOON)
 
     @property
     def names(self) -> list[str]:
-        return [json.loads(value)["fileName"] for _, value, _, _ in self.producer.sent]
+        return [json.loads(value or b"")["fileName"] for _, value, _, _ in self.producer.sent]
 
 
 class Stage:
