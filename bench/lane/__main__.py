@@ -108,6 +108,11 @@ def measure(bench: Bench, *, quick: bool) -> dict[str, object]:
     pauses = bench.recoveries(kills)
     ours = bench.measured(backlog, warm_up=events // 2, events=events, growth_events=growth)
     say(f"the worker: {ours.cpu_ms_per_event:.3f} ms CPU an event, {ours.events_per_second:.0f} a second")
+    return figures(backlog, ours=ours, bare=bare, pauses=pauses)
+
+
+def figures(backlog: int, *, ours: Told, bare: Told, pauses: list[float]) -> dict[str, object]:
+    """Return what the last line says."""
     return {
         "backlog": backlog,
         "held_max": ours.held_max,
@@ -120,7 +125,7 @@ def measure(bench: Bench, *, quick: bool) -> dict[str, object]:
         "events_per_second": round(ours.events_per_second),
         "recovery_seconds": round(max(pauses), 2),
         "session_seconds": SESSION_SECONDS,
-        "kills": kills,
+        "kills": len(pauses),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from faust.types import TP
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from agents.lane import Lane, LaneLimits, Record
 from agents.offsets import Offsets
@@ -141,7 +141,8 @@ class LaneModel(RuleBasedStateMachine):
         self.kafka = {tp: Partition() for tp in PARTITIONS}
         self.done: set[Place] = set()
         self.workers = [Worker(self.kafka, self.done) for _ in range(2)]
-        self.do(self.workers[0].own(PARTITIONS, jobs_end=True))
+        for worker, tps in zip(self.workers, (PARTITIONS[:3], PARTITIONS[3:]), strict=True):
+            self.do(worker.own(tps, jobs_end=True))
 
     def do(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self.loop.run_until_complete(coroutine)
@@ -149,6 +150,14 @@ class LaneModel(RuleBasedStateMachine):
 
     async def act(self, act: Callable[[], object]) -> None:
         act()
+
+    @initialize(keys=st.lists(st.lists(st.sampled_from(KEYS), min_size=4, max_size=12), min_size=4, max_size=4))
+    def a_backlog_is_there(self, keys: list[list[bytes | None]]) -> None:
+        """Let there be work from the first step on: what does not run can neither end nor be held."""
+        for tp, its_keys in zip(PARTITIONS, keys, strict=True):
+            self.produce(tp, its_keys, 0)
+        for number in (0, 1):
+            self.poll(number)
 
     @rule(
         tp=partitions,
@@ -208,7 +217,8 @@ class LaneModel(RuleBasedStateMachine):
         self.partitions_move(set(PARTITIONS) if number == 0 else set(), jobs_end=False)
 
     def _end_job(self, number: int, index: int, error: Exception | None) -> bool:
-        """End one of the running jobs, if there is any."""
+        """End one of the running jobs, if there is any once the worker has polled, as it does all the time."""
+        self.poll(number)
         running = sorted(self.workers[number].running.items(), key=lambda item: item[0])
         if not running:
             return False
