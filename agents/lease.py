@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable
 
-from agents.sender import Append
 from stream.failures import Held, Reason
 
 HOLD_SECONDS = 1.0
@@ -48,17 +47,3 @@ class Lease:
         """
         if self.remaining_seconds <= 0:
             raise Held(Reason.MEMBERSHIP_UNCERTAIN, "the partitions may be another worker's by now", HOLD_SECONDS)
-
-
-def leased(append: Append, lease: Lease) -> Append:
-    """Return an `Append` that writes to a changelog only while its partitions are certainly this worker's.
-
-    A row written later would overwrite the new owner's: above all the tombstone of a post that was given up would
-    delete the row that says that it was made.
-    """
-
-    async def within_lease(topic: str, *, key: bytes, value: bytes | None, partition: int) -> int:
-        lease.check()
-        return await append(topic, key=key, value=value, partition=partition)
-
-    return within_lease

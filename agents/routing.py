@@ -163,8 +163,10 @@ class Routing:
             value=record.value,
             headers=[*foreign(record.headers), *delivery.to_headers()],
         )
-        # The record's own place names the row: a redelivery of the record replaces it instead of adding one.
-        await self._due.put(record.partition, f"again/{record.topic}/{record.offset}", row)
+        # The record's own place names the row: a redelivery of the record replaces it instead of adding one. The time
+        # tells apart the records of a topic that was made anew.
+        place = f"{record.topic}/{record.offset}/{record.timestamp or 0.0:.3f}"
+        await self._due.put(record.partition, f"again/{place}", row)
         self._metrics.retries.labels(failure.reason, task.progress.stage).inc()
         logger.warning(
             "attachment.retry",

@@ -47,9 +47,16 @@ class Sender:
     second copy is harmless because every record carries its event id.
     """
 
-    def __init__(self, app: faust.App, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        may_append: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the app; `may_append` raises Held while the partitions may be another worker's, see agents/lease.py."""
         self._app = app
         self._sleep = sleep
+        self._may_append = may_append
 
     async def __call__(
         self,
@@ -66,17 +73,32 @@ class Sender:
             Refused: The record is larger than its topic takes.
             KafkaError: Kafka refuses the record for good.
         """
-        await self._sent(topic, key, value, partition, headers or [])
+        await self._sent(topic, key, value, partition, headers or [], may_send=lambda: None)
 
     async def append(self, topic: str, *, key: bytes, value: bytes | None, partition: int) -> int:
-        """Send one record and return its offset, else as a call."""
-        offset: int = (await self._sent(topic, key, value, partition, [])).offset
+        """Send one record and return its offset, else as a call.
+
+        Each try asks whether the partition is still ours: a row that was written later would overwrite the new owner's,
+        above all the tombstone of a post that was given up would delete the row that says that it was made.
+
+        Raises:
+            Held: Of `may_append`.
+        """
+        offset: int = (await self._sent(topic, key, value, partition, [], may_send=self._may_append)).offset
         return offset
 
     async def _sent(
-        self, topic: str, key: bytes | None, value: bytes | None, partition: int | None, headers: RecordHeaders
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: RecordHeaders,
+        *,
+        may_send: Callable[[], None],
     ) -> Any:
         while True:
+            may_send()
             try:
                 sent = await self._app.producer.send(topic, key, value, partition, None, headers)
                 return await sent

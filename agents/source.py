@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from agents.download import Download
-from stream.failures import Held, Postponed, Reason, Rejected
+from stream.failures import Held, Postponed, Reason, Rejected, Retryable
 from stream.genesys.history import Media
 from stream.messages import Attachment, event_id
+
+FOR_AN_OPERATOR: Final = frozenset({Reason.PERMISSION_MISSING, Reason.CREDENTIALS_REFUSED})
+"""What waiting alone does not end, and what may hold for one file and not for the next."""
 
 
 class Fetch(Protocol):
@@ -68,6 +71,7 @@ class Source:
             Rejected: The file is gone, refused or too large.
             Retryable: It may be had later.
             Postponed: Genesys told us to wait; other attachments need not.
+            Retryable: A permission or credential is missing, which need not be so for other files: bounded by age.
         """
         with self._postponing():
             return await self._by_event(attachment)
@@ -77,6 +81,8 @@ class Source:
         try:
             yield
         except Held as held:
+            if held.reason in FOR_AN_OPERATOR:
+                raise Retryable(held.reason, held.message, held.for_seconds) from held
             raise Postponed(held.reason, held.message, self._clock() + held.for_seconds) from held
 
     async def _by_event(self, attachment: Attachment) -> Download:

@@ -19,7 +19,6 @@ from agents.ending import Ending
 from agents.genesys import create_genesys
 from agents.guard import BadDeployError
 from agents.lane import Lane, LaneLimits
-from agents.lease import leased
 from agents.lifecycle import LifecycleAgent
 from agents.link import LinkAgent, LinkPolicy
 from agents.monitor import Monitor
@@ -74,7 +73,7 @@ class Worker:
         self._late = False
         self._crash: BaseException | None = None
         self._app = create_app(settings)
-        self._send = Sender(self._app)
+        self._send = Sender(self._app, may_append=self._app.lease.check)
         on_disk = settings.worker_table_store == "rocksdb"
         self._shelves: Shelves = RocksShelves(settings.worker_data_dir) if on_disk else MemoryShelves()
         index = DueIndex()
@@ -214,7 +213,7 @@ class Worker:
             table,
             kind,
             partitions=self._settings.topic_partitions,
-            append=leased(self._send.append, self._app.lease),
+            append=self._send.append,
             on_skipped=self.metrics.rows_skipped.labels(table).inc,
             clock=time.time,
             observer=observer,

@@ -5,6 +5,7 @@ is there. Whatever holds a probe ends, because every call has a deadline; a prob
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from stream.failures import Held, Reason
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS: Final = 1.0
+SCOUT_SECONDS: Final = 20.0
+"""After which another goes ahead: the one before it has not come to its call."""
 THRESHOLD: Final = 5
 LEAST_SUBJECTS: Final = 2
 
@@ -64,6 +67,7 @@ class Breaker:
         self._open_seconds = open_seconds
         self._open_until: float | None = None
         self._probing = False
+        self._scout_until = -math.inf
 
     @property
     def state(self) -> State:
@@ -80,9 +84,21 @@ class Breaker:
     def check(self) -> None:
         """Do nothing where a call could be made now, before work is done that would lead up to it.
 
+        While the circuit is half-open one asker goes ahead, to make the call that probes: were all told to go, all but
+        one would have worked in vain.
+
         Raises:
             Held: CIRCUIT_OPEN, for the time that remains.
         """
+        self._refuse()
+        if self._open_until is None:
+            return
+        now = self._clock()
+        if now < self._scout_until:
+            raise Held(Reason.CIRCUIT_OPEN, self.trouble, PROBE_SECONDS)
+        self._scout_until = now + SCOUT_SECONDS
+
+    def _refuse(self) -> None:
         if self._open_until is None:
             return
         remaining_seconds = self._open_until - self._clock()
@@ -95,7 +111,7 @@ class Breaker:
         Raises:
             Held: CIRCUIT_OPEN, for the time that remains.
         """
-        self.check()
+        self._refuse()
         if self._open_until is None:
             return Passage(subject)
         self._probing = True
@@ -131,6 +147,7 @@ class Breaker:
         self._leave(passage)
 
     def _open(self) -> None:
+        self._scout_until = -math.inf
         self._open_until = self._clock() + self._open_seconds
         told = {"service": self.service, "for": self._open_seconds, "reason": self._because}
         logger.warning("breaker.opened", extra=told)

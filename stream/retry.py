@@ -49,6 +49,9 @@ FAMILIES: Final[Mapping[Reason, Family]] = {
     Reason.STORAGE_FULL: Family.STORAGE,
     Reason.GENESYS_UNAVAILABLE: Family.GENESYS,
     Reason.GENESYS_AMBIGUOUS: Family.GENESYS,
+    # Of one file; where they are of every post, they hold the lane instead and spend nothing.
+    Reason.PERMISSION_MISSING: Family.GENESYS,
+    Reason.CREDENTIALS_REFUSED: Family.GENESYS,
     Reason.INTERNAL: Family.INTERNAL,
 }
 

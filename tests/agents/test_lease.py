@@ -1,8 +1,13 @@
-import pytest
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
-from agents.lease import Lease, leased
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from agents.lease import Lease
+from agents.sender import Sender
 from stream.failures import Held, Reason
-from tests.agents.changelogs import Changelog
 from tests.agents.worlds import NOW, Clock
 
 SESSION_SECONDS = 30.0
@@ -32,13 +37,46 @@ def test_without_a_lease_the_lane_is_held_for_a_moment(ended_by: str) -> None:
     assert (held.value.reason, held.value.for_seconds) == (Reason.MEMBERSHIP_UNCERTAIN, 1.0)
 
 
+class Producer:
+    """Kafka's producer, which fails while Kafka is away."""
+
+    def __init__(self) -> None:
+        self.records: list[bytes | None] = []
+        self.away = False
+
+    async def send(self, _topic: str, _key: bytes | None, value: bytes | None, *_: Any) -> Any:
+        if self.away:
+            raise KafkaConnectionError
+        self.records.append(value)
+        sent: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        sent.set_result(SimpleNamespace(offset=len(self.records) - 1))
+        return sent
+
+
 async def test_a_worker_that_was_frozen_beyond_its_session_writes_no_row() -> None:
-    clock, log = Clock(), Changelog()
+    clock, producer = Clock(), Producer()
     lease = Lease(SESSION_SECONDS, clock)
-    append = leased(log, lease)
+    sender = Sender(cast("Any", SimpleNamespace(producer=producer)), may_append=lease.check)
     lease.renew(NOW)
-    assert await append("links", key=b"e1", value=b"{}", partition=2) == 0
+    assert await sender.append("links", key=b"e1", value=b"{}", partition=2) == 0
     clock.now = NOW + SESSION_SECONDS + 1
     with pytest.raises(Held):
-        await append("links", key=b"e1", value=None, partition=2)
-    assert log.last(2, "e1") == b"{}"
+        await sender.append("links", key=b"e1", value=None, partition=2)
+    assert producer.records == [b"{}"]
+    await sender("results", key=b"e1", value=b"an outcome may come twice")
+
+
+async def test_a_row_whose_lease_ends_while_kafka_is_away_is_not_written_once_it_is_back() -> None:
+    clock, producer = Clock(), Producer()
+    lease = Lease(SESSION_SECONDS, clock)
+    lease.renew(NOW)
+    producer.away = True
+
+    async def away_for_a_session(_seconds: float) -> None:
+        clock.now = NOW + SESSION_SECONDS + 1
+        producer.away = False
+
+    sender = Sender(cast("Any", SimpleNamespace(producer=producer)), away_for_a_session, lease.check)
+    with pytest.raises(Held):
+        await sender.append("links", key=b"e1", value=None, partition=2)
+    assert producer.records == []

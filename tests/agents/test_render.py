@@ -297,11 +297,30 @@ async def test_a_message_without_files_is_rejected_as_gone() -> None:
 
 async def test_a_genesys_hold_in_the_hop_postpones_this_record_and_not_the_lane() -> None:
     bench = Bench()
-    bench.api.failure = Held(Reason.PERMISSION_MISSING, "conversation:message:view", 30.0)
+    bench.api.failure = Held(Reason.RATE_LIMITED, "slow down", 30.0)
     await bench.deliver(attachment(attachment_url="https://api.example/d/1"), {"attempt": b"2"})
     (row,) = bench.world.waiting().values()
     assert row.due_at == NOW + 30
     assert dict(row.headers)["attempt"] == b"2"
+
+
+async def test_a_file_that_may_not_be_fetched_waits_without_an_attempt_but_not_for_ever() -> None:
+    bench = Bench()
+    bench.api.failure = Held(Reason.PERMISSION_MISSING, "conversation:message:view", 30.0)
+    event = attachment(attachment_url="https://api.example/d/1")
+    headers: dict[str, bytes] = {"attempt": b"2"}
+    for _ in range(1000):
+        await bench.deliver(event, headers)
+        if bench.world.dead_letters():
+            break
+        (row,) = bench.world.waiting().values()
+        assert row.due_at >= bench.world.clock.now + 30
+        headers = dict(row.headers)
+        assert headers["attempt"] == b"2"
+        bench.world.clock.now = row.due_at
+    (letter,) = bench.world.dead_letters()
+    assert letter.reason == Reason.RETRIES_EXHAUSTED
+    assert "permission_missing" in letter.message
 
 
 async def test_an_expired_preview_is_deleted_and_said_to_be_expired() -> None:

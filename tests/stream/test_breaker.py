@@ -1,6 +1,6 @@
 import pytest
 
-from stream.breaker import Breaker, State
+from stream.breaker import SCOUT_SECONDS, Breaker, State
 from stream.failures import Held, Reason
 
 
@@ -123,6 +123,19 @@ def test_asking_whether_a_call_could_be_made_takes_no_probe(breaker: Breaker, cl
     breaker.check()
     assert breaker.enter().probe
     with pytest.raises(Held):
+        breaker.check()
+
+
+def test_of_those_who_ask_while_it_is_half_open_one_goes_ahead_at_a_time(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now = 10.0
+    breaker.check()
+    with pytest.raises(Held):
+        breaker.check()
+    clock.now += SCOUT_SECONDS  # it never came to its call
+    breaker.check()
+    breaker.succeeded(breaker.enter())
+    for _ in range(3):
         breaker.check()
 
 
