@@ -134,8 +134,8 @@ def main() -> int:
     options.add_argument("--quick", action="store_true", help="fewer events, one kill")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, RealKafka(Path(folder)) as kafka:
-        figures = measure(Bench(kafka, Path(folder)), quick=given.quick)
-    print(json.dumps(figures))
+        measured = measure(Bench(kafka, Path(folder)), quick=given.quick)
+    print(json.dumps(measured))
     return 0
 
 
