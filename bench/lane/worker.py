@@ -250,7 +250,6 @@ async def live_bare(plan: Plan) -> int:
     app = faust.App(
         plan.group, broker=f"kafka://{plan.bootstrap_servers}", datadir=plan.data_dir, topic_disable_leader=True,
         topic_allow_declare=False, topic_partitions=plan.partitions, web_enabled=False,
-        consumer_metadata_max_age_ms=5_000,  # else five minutes without a partition, if Kafka knew no topic at first
     )  # fmt: skip
     began: list[float] = []
     ended = asyncio.Event()

@@ -46,6 +46,17 @@ def test_a_record_taken_before_the_consumer_went_back_does_not_move_the_position
     assert offsets.position(P0) == 11
 
 
+def test_a_record_that_is_to_come_again_holds_no_position_behind_those_before_it() -> None:
+    offsets = Offsets()
+    offsets.take(P0, 9)
+    offsets.take(P0, 50)
+    offsets.take(P0, 10)
+    offsets.finish(P0, 9)
+    offsets.finish(P0, 10)
+    assert offsets.position(P0) == 11
+    assert offsets.unfinished(P0) == 0
+
+
 def test_the_window_counts_records_and_not_the_gaps_between_their_offsets() -> None:
     offsets = Offsets()
     for offset in (10, 500, 1_000_000):
