@@ -37,8 +37,8 @@ from stream.settings import Secret
 TTL_SECONDS: Final = 6.0
 """Of previews and rows, so that what is alive does not grow: what a stored row costs, bench/tables.py measures."""
 TIMER_SECONDS: Final = 0.1
-"""Between two sweeps of the due table. A sweep has a bound, an event has two rows, and some 500 events a second come through
-here where Genesys would allow 5: with the product's 0.5 s ever more rows would be alive."""
+"""Between two sweeps of the due table. A sweep has a bound, an event has two rows, and some 500 events a second come
+through here where Genesys would allow 5: with the product's 0.5 s ever more rows would be alive."""
 AHEAD_MOST: Final = 100
 """Previews that are not posted yet; of more of them some would expire before that."""
 AHEAD_SECONDS: Final = 1.0
