@@ -256,6 +256,8 @@ class LaneModel(RuleBasedStateMachine):
         try:
             self._everything_is_done_in_the_end()
         finally:
+            for worker in self.workers:
+                self.do(worker.kill())
             self.loop.close()
 
     def _everything_is_done_in_the_end(self) -> None:
