@@ -137,7 +137,9 @@ class RealKafka(Server):
             in_sync=max(1, replicas - 1),
         )
         self._properties.write_text(text)
-        tool = self._command("kafka.tools.StorageTool", "format", "-t", self._quorum.cluster_id, "-c", self._properties)
+        tool = self._command(
+            "kafka.tools.StorageTool", "format", f"--cluster-id={self._quorum.cluster_id}", "-c", self._properties
+        )
         tool += ["--standalone"] if self._quorum.alone else []
         answer = subprocess.run(tool, capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False)
         if answer.returncode:
