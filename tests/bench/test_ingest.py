@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,8 +65,9 @@ def test_an_open_loop_sends_as_many_as_were_asked_for() -> None:
 
 
 def test_a_connection_that_is_closed_is_no_answer() -> None:
-    with answering(202) as url:
-        load = Load(url, connections=1, first=0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        load = Load(f"http://127.0.0.1:{server.getsockname()[1]}", connections=1, first=0)
+        server.accept()[0].close()
     with load, pytest.raises((BrokenAnswerError, OSError)):
         load.closed_loop(count=1)
 
