@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from agents.ending import SIGNALS, Ending
+from agents.process.ending import SIGNALS, Ending
 from stream.settings import WrongSettingError, load
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def end_process(code: int) -> NoReturn:
 async def _run(settings: "WorkerSettings") -> NoReturn:
     ending = Ending(settings.shutdown_seconds)
     ending.listen()
-    from agents.worker import Worker  # noqa: PLC0415 - takes a second, in which a signal is taken already
+    from agents.process.worker import Worker  # noqa: PLC0415 - takes a second, in which a signal is taken already
 
     end_process(await Worker(settings, ending).run())
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from agents.due import Due
 from agents.render import expiry_row
 from agents.results import Results
 from agents.routing import Task
-from agents.rows import Rows
 from agents.said import LinkRow, forget_row
 from agents.storage import ObjectStore
+from agents.tables.due import Due
+from agents.tables.rows import Rows
 from stream.failures import Postponed, Reason
 from stream.messages import Expire, Forget, LifecycleCommand, LifecycleRecord
 from stream.telemetry import Metrics

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from agents.genesys.links import Link
+from agents.kafka.sender import Send
 from agents.results import Results
 from agents.routing import Task
 from agents.said import Event, LinkRow, Said
-from agents.sender import Send
 from agents.storage import ObjectStore
 from stream.failures import Ambiguous, Failure, Held, Postponed, Reason, Refused, Stage
-from stream.headers import handed_on
 from stream.messages import Outcome, Preview, encode
+from stream.records.headers import handed_on
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics

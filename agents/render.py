@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
 from agents.download import Download
-from agents.due import Due, DueRow
+from agents.kafka.sender import Send
 from agents.object_keys import object_key
 from agents.rendering import verdicts
 from agents.rendering.verdicts import Answer, Rendition, Verdict
 from agents.results import Results
 from agents.routing import Task
-from agents.sender import Send
 from agents.source import Source
 from agents.storage import ObjectStore
+from agents.tables.due import Due, DueRow
 from stream.failures import Reason, Rejected, Stage
-from stream.headers import EVENT_ID, REPLAYS, RecordHeaders, handed_on
 from stream.messages import Attachment, Expire, LifecycleRecord, Picture, Preview, Variant, encode
+from stream.records.headers import EVENT_ID, REPLAYS, RecordHeaders, handed_on
 from stream.settings import Secret
 from stream.telemetry import Metrics
 from stream.topics import Topics

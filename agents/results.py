@@ -6,10 +6,9 @@ from collections.abc import Callable
 from msgspec import structs
 
 from agents.guard import Guard
-from agents.lane import Record
-from agents.sender import Send
+from agents.kafka.lane import Record
+from agents.kafka.sender import Send
 from stream.failures import Failure, Refused, Rejected, Stage
-from stream.headers import EVENT_ID, RawHeaders, dead_letter, dead_letter_headers, handed_on
 from stream.messages import (
     Attachment,
     DeadLetter,
@@ -21,6 +20,7 @@ from stream.messages import (
     dead_letter_key,
     encode,
 )
+from stream.records.headers import EVENT_ID, RawHeaders, dead_letter, dead_letter_headers, handed_on
 from stream.telemetry import Metrics
 from stream.topics import Topics
 

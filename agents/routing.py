@@ -13,14 +13,14 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from agents.due import Due, DueRow
 from agents.guard import Guard
-from agents.lane import Job, Record
+from agents.kafka.lane import Job, Record
 from agents.progress import Progress
 from agents.results import Results
+from agents.tables.due import Due, DueRow
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
-from stream.headers import Delivery, foreign
 from stream.messages import Attachment, Expire, Forget, Preview
+from stream.records.headers import Delivery, foreign
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from agents.guard import Guard, GuardLimits
-from agents.probation import recall
+from agents.process.probation import recall
 from agents.settings import WorkerSettings
 from stream.breaker import Breaker
 from stream.in_place import InPlace

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
-from agents.due import Due, DueRow
-from agents.rows import Rows
+from agents.tables.due import Due, DueRow
+from agents.tables.rows import Rows
 from stream.messages import Forget, encode
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from confluent_kafka import Producer
 from minio import Minio as MinioClient
 
-from stream.kafka import producer_config
+from stream.kafka.clients import producer_config
 from stream.messages import Attachment, Picture, Preview, encode
 from stream.topics import Topics
 from tests.harness.deployment import Deployment

@@ -23,14 +23,14 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from agents.app import ConsumerFlow, create_app
-from agents.due import Due, DueIndex, DueRow
-from agents.lane import Lane, LaneLimits, Record
-from agents.rocksdb import RocksShelves
-from agents.rows import Rows
-from agents.sender import Sender
+from agents.kafka.app import ConsumerFlow, create_app
+from agents.kafka.lane import Lane, LaneLimits, Record
+from agents.kafka.sender import Sender
 from agents.settings import WorkerSettings
-from agents.shelves import MemoryShelves, Reach
+from agents.tables.due import Due, DueIndex, DueRow
+from agents.tables.rocksdb import RocksShelves
+from agents.tables.rows import Rows
+from agents.tables.shelves import MemoryShelves, Reach
 from stream.settings import Secret
 from stream.topics import changelog
 from tests.harness.kafka import RealKafka

@@ -197,7 +197,7 @@ def _positive(text: str) -> float:
 
 
 def _time(text: str) -> float:
-    from stream.dead_letters import parse_time  # noqa: PLC0415
+    from stream.dead_letters.letters import parse_time  # noqa: PLC0415
 
     try:
         return parse_time(text, time.time())
@@ -215,8 +215,8 @@ def _bridge(_options: Namespace, _console: Console) -> int:
 
 def _topics(options: Namespace, console: Console) -> int:
     settings = load(KafkaSettings)
-    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
-    from stream.provisioning import as_json, provision, table  # noqa: PLC0415
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+    from stream.kafka.provisioning import as_json, provision, table  # noqa: PLC0415
 
     try:
         reports = provision(settings, create=not options.check, wait_seconds=options.wait_seconds)
@@ -230,9 +230,9 @@ def _topics(options: Namespace, console: Console) -> int:
 def _dead_letters(options: Namespace, console: Console) -> int:
     """Dead letters are records that are ours to mend; they go back once it is done."""
     settings = load(KafkaSettings)
-    from stream.dead_letter_commands import list_letters, purge_letters, replay_letters, show  # noqa: PLC0415
-    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
-    from stream.snapshot import UnknownTopicError  # noqa: PLC0415
+    from stream.dead_letters.commands import list_letters, purge_letters, replay_letters, show  # noqa: PLC0415
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
 
     actions = {"list": list_letters, "show": show, "replay": replay_letters, "purge": purge_letters}
     try:
@@ -247,8 +247,8 @@ def _backfill(options: Namespace, console: Console) -> int:
 
     settings = load(BackfillSettings)
     from stream.backfill.command import backfill  # noqa: PLC0415
-    from stream.kafka import KafkaUnreachableError  # noqa: PLC0415
-    from stream.snapshot import UnknownTopicError  # noqa: PLC0415
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
 
     try:
         return backfill(settings, options, console)

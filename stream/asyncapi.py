@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stream import cloud_events, headers, records
+from stream.records import attachments, cloud_events, headers
 from stream.settings import KafkaSettings
 from stream.topics import Topics, TopicSpec, specs
 
@@ -19,7 +19,7 @@ CARRIED: Final = (
     "ce_type",
     "ce_time",
     "content-type",
-    records.REQUEST_ID,
+    attachments.REQUEST_ID,
     "traceparent",
     "tracestate",
 )

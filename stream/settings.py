@@ -16,7 +16,7 @@ from stream.arrival import EventSource
 from stream.authenticity import Credentials, read_credentials
 from stream.authenticity.certificates import CertificateHeader, TrustedProxies, network_of
 from stream.authenticity.credentials import ALLOWED, hub_secrets
-from stream.broker_settings import BrokerSettings, HttpUrl
+from stream.kafka.broker_settings import BrokerSettings, HttpUrl
 from stream.variables import (
     Secret,
     WrongSettingError,

@@ -13,7 +13,7 @@ RECORD_MAX_BYTES: Final = 1_048_588
 DEAD_LETTER_MAX_BYTES: Final = 3 * RECORD_MAX_BYTES
 # Compaction leaves the open segment alone and recovery reads it whole, so it stays well under the default of 1 GiB.
 CHANGELOG_SEGMENT_BYTES: Final = 67_108_864
-# Kafka's own default. Rows on disk are continued after an absence of at most half of it, see agents/rows.py.
+# Kafka's own default. Rows on disk are continued after an absence of at most half of it, see agents/tables/rows.py.
 CHANGELOG_TOMBSTONE_SECONDS: Final = 86_400
 # Kafka would compact [dead-letters] once half of it is new. What was purged goes with the next letter after this time.
 PURGED_SECONDS: Final = 3_600

@@ -19,7 +19,7 @@ import msgspec
 from bench.lane.load import Load
 from bench.lane.recovery import Pulse, recoveries
 from bench.lane.worker import Plan, Told, settings_of
-from stream.provisioning import provision
+from stream.kafka.provisioning import provision
 from stream.topics import Topics
 from tests.harness.kafka import RealKafka
 from tests.harness.processes import Process

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from aiokafka.partitioner import murmur2
 from confluent_kafka import Producer
 
-from stream.kafka import producer_config
+from stream.kafka.clients import producer_config
 from stream.messages import Attachment, encode
 from stream.settings import KafkaSettings
 

@@ -7,7 +7,7 @@ from typing import Final
 from confluent_kafka import Consumer
 
 from bench.lane.load import Load, conversations_by_partition, event_ids
-from stream.kafka import client_config
+from stream.kafka.clients import client_config
 from stream.messages import Outcome, decode_result
 from stream.settings import KafkaSettings
 from tests.harness.processes import Process

@@ -21,15 +21,15 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from faust.types.tuples import Message
 
-from agents.app import RAW
 from agents.download import Download
-from agents.ending import Ending
 from agents.genesys import Genesys
 from agents.genesys.links import Link
-from agents.lane import Lane, Record
+from agents.kafka.app import RAW
+from agents.kafka.lane import Lane, Record
+from agents.process.ending import Ending
+from agents.process.worker import Worker
 from agents.rendering.verdicts import Rendition, Verdict
 from agents.settings import WorkerSettings
-from agents.worker import Worker
 from bench.lane.load import event_id_of
 from stream.logs import configure_logging
 from stream.settings import Secret

@@ -6,9 +6,9 @@ from zlib import crc32
 
 from faust.types import TP
 
-from agents.lane import Lane, Record
-from stream.headers import RecordHeaders, as_dict
+from agents.kafka.lane import Lane, Record
 from stream.messages import Outcome, decode_result
+from stream.records.headers import RecordHeaders, as_dict
 from stream.topics import Topics
 
 

@@ -13,21 +13,21 @@ import faust
 from prometheus_client import CollectorRegistry
 
 from agents.download import create_downloader
-from agents.due import Due, DueIndex, DueRow
 from agents.genesys import create_genesys
 from agents.guard import Guard, GuardLimits
-from agents.lane import Lane, LaneLimits
+from agents.kafka.lane import Lane, LaneLimits
+from agents.kafka.offsets import Offsets
 from agents.link import LinkAgent, LinkPolicy
-from agents.offsets import Offsets
 from agents.render import RenderAgent
 from agents.rendering.pool import create_pool
 from agents.results import Results
 from agents.routing import Agent, Routing
-from agents.rows import Observer, Rows
 from agents.said import LinkRow, Said
 from agents.settings import WorkerSettings
 from agents.source import Source
 from agents.storage import create_store
+from agents.tables.due import Due, DueIndex, DueRow
+from agents.tables.rows import Observer, Rows
 from bench.cpu import descendants_seconds
 from bench.pipeline.memory import MemoryTopics
 from bench.pipeline.server import BUCKET
@@ -47,7 +47,7 @@ UNLIMITED_CALLS: Final = 10_000_000
 
 
 class Pipeline:
-    """What the worker is composed of, but for Kafka; see agents/worker.py."""
+    """What the worker is composed of, but for Kafka; see agents/process/worker.py."""
 
     def __init__(self, settings: WorkerSettings, scratch: Path) -> None:
         self._settings = settings

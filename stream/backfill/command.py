@@ -19,8 +19,8 @@ from stream.console import Console, visible
 from stream.genesys.api import Api
 from stream.genesys.login import Access
 from stream.genesys.rate import RateShare
+from stream.kafka.outbox import create_producer
 from stream.logs import configure_logging
-from stream.outbox import create_producer
 from stream.topics import Topics
 
 OK: Final = 0

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from stream.backfill.reading import GuestFile
 from stream.backfill.window import Window
+from stream.kafka.snapshot import StoredRecord, records
 from stream.messages import (
     Attachment,
     DeadLetter,
@@ -22,7 +23,6 @@ from stream.messages import (
     decode_result,
 )
 from stream.settings import KafkaSettings
-from stream.snapshot import StoredRecord, records
 from stream.topics import Topics
 
 # A webhook comes after its message, at most as late as its sender tries and a flow takes; clocks differ.

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from stream.arrival import Arrival
+from stream.kafka.outbox import Outbox, RecordProducer
 from stream.messages import Attachment
-from stream.outbox import Outbox, RecordProducer
-from stream.records import record_of
+from stream.records.attachments import record_of
 
 SOURCE: Final = "backfill"
 

@@ -20,12 +20,12 @@ from stream.bridge.entrances import Entrances
 from stream.bridge.request import new_request_id
 from stream.bridge.server import ConnectionLimits, HttpServer, await_native_threads
 from stream.bridge.watch import KafkaWatch, MetadataClient
-from stream.kafka import checked
+from stream.kafka.clients import checked
+from stream.kafka.producer import AttachmentProducer, KafkaProducer, bridge_producer_config
+from stream.kafka.spooled_producer import SpooledProducer, spooled
 from stream.logs import write_lines
-from stream.producer import AttachmentProducer, KafkaProducer, bridge_producer_config
 from stream.settings import BridgeSettings, WrongSettingError
 from stream.specifications import served
-from stream.spooled_producer import SpooledProducer, spooled
 from stream.telemetry import Health, Metrics, configure_logging
 from stream.topics import Topics
 

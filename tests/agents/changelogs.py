@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import faust
 
-from agents.recovery import Recovered
-from agents.rows import Observer, Rows
-from agents.shelves import Shelves
+from agents.kafka.recovery import Recovered
+from agents.tables.rows import Observer, Rows
+from agents.tables.shelves import Shelves
 
 RowT = TypeVar("RowT")
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agents.lane import Lane, LaneLimits, Record
-from agents.offsets import Offsets
+from agents.kafka.lane import Lane, LaneLimits, Record
+from agents.kafka.offsets import Offsets
 from stream.failures import Held, Reason
 
 TOPIC: Final = "attachments"

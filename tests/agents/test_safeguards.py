@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 from prometheus_client import CollectorRegistry
 
-from agents.probation import leave_word
+from agents.process.probation import leave_word
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
 from stream.breaker import Breaker

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from agents.due import Due, DueIndex, DueRow
 from agents.guard import Guard, GuardLimits
-from agents.lane import Record
+from agents.kafka.lane import Record
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.said import LinkRow
-from stream.headers import RecordHeaders, as_dict
+from agents.tables.due import Due, DueIndex, DueRow
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.records.headers import RecordHeaders, as_dict
 from stream.retry import Patience, RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics

@@ -6,8 +6,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from agents.lane import Lane, LaneLimits, Record
-from agents.offsets import Offsets
+from agents.kafka.lane import Lane, LaneLimits, Record
+from agents.kafka.offsets import Offsets
 from bench.pipeline.__main__ import server
 from bench.pipeline.memory import LostError, MemoryTopics
 from bench.pipeline.ours import pace

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from stream.__main__ import main
-from stream.kafka import client_config, producer_config
+from stream.kafka.clients import client_config, producer_config
 from stream.settings import KafkaSettings
 from tests.harness.kafka import RealKafka
 

@@ -16,14 +16,14 @@ from typing import Any, Literal
 import msgspec
 from faust.sensors.base import Sensor
 
-from agents.app import ConsumerFlow, create_app
-from agents.lane import Lane, LaneLimits, Record
-from agents.recovery import Recovered
-from agents.rocksdb import RocksShelves
-from agents.rows import Rows
-from agents.sender import Sender
+from agents.kafka.app import ConsumerFlow, create_app
+from agents.kafka.lane import Lane, LaneLimits, Record
+from agents.kafka.recovery import Recovered
+from agents.kafka.sender import Sender
 from agents.settings import WorkerSettings
-from agents.shelves import MemoryShelves
+from agents.tables.rocksdb import RocksShelves
+from agents.tables.rows import Rows
+from agents.tables.shelves import MemoryShelves
 from stream.settings import Secret
 
 STDOUT = 1
@@ -91,7 +91,7 @@ class Teller(Sensor):
 
 
 class RowsWorker:
-    """Runs the app as agents/worker.py does."""
+    """Runs the app as agents/process/worker.py does."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan

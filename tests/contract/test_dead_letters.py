@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from stream.failures import Reason, Refused, Stage
-from stream.headers import Delivery, as_dict, dead_letter, dead_letter_headers
+from stream.kafka.provisioning import provision
+from stream.kafka.snapshot import records
 from stream.messages import Origin, dead_letter_key, encode
-from stream.provisioning import provision
+from stream.records.headers import Delivery, as_dict, dead_letter, dead_letter_headers
 from stream.settings import KafkaSettings
-from stream.snapshot import records
 from stream.topics import Topics
 from tests.contract.own_topics import WAIT_SECONDS, alter, produce, run, topics_of_its_own
 from tests.harness.kafka import RealKafka

@@ -14,10 +14,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from agents.credentials import broker_credentials
+from agents.kafka.credentials import broker_credentials
 from agents.settings import WorkerSettings
-from stream.kafka import client_config
-from stream.provisioning import provision
+from stream.kafka.clients import client_config
+from stream.kafka.provisioning import provision
 from stream.settings import KafkaSettings, load
 from tests.harness.secured_kafka import PASSWORD, SecuredKafka, TokenEndpoint
 from tests.harness.servers import MissingServerError, skip_or_fail

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from msgspec import Struct
 
-from agents.rocksdb import RocksShelves
-from agents.shelves import NOWHERE, MemoryShelves, Reach, Shelves
+from agents.tables.rocksdb import RocksShelves
+from agents.tables.shelves import NOWHERE, MemoryShelves, Reach, Shelves
 from stream.messages import encode
 from stream.settings import WrongSettingError
 from stream.topics import CHANGELOG_TOMBSTONE_SECONDS
@@ -171,8 +171,8 @@ def test_two_workers_on_one_folder_are_told_which_setting_to_change(disk: RocksS
 def test_a_folder_is_free_again_when_its_worker_was_killed(tmp_path: Path) -> None:
     program = f"""
 import os
-from agents.rocksdb import RocksShelves
-from agents.shelves import Reach
+from agents.tables.rocksdb import RocksShelves
+from agents.tables.shelves import Reach
 shelf = RocksShelves({str(tmp_path)!r}).open("changelog", 0, 0.0)
 shelf.write([(b"k", b"v")], Reach(5, 9.0))
 os.kill(os.getpid(), 9)

@@ -11,10 +11,10 @@ from aiokafka.structs import TopicPartition
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from stream.kafka import KafkaUnreachableError, producer_config
-from stream.provisioning import Difference, TopicReport, provision, table
+from stream.kafka.clients import KafkaUnreachableError, producer_config
+from stream.kafka.provisioning import Difference, TopicReport, provision, table
+from stream.kafka.snapshot import StoredRecord, UnknownTopicError, records
 from stream.settings import KafkaSettings
-from stream.snapshot import StoredRecord, UnknownTopicError, records
 from stream.topics import Topics, specs
 from tests.contract.own_topics import WAIT_SECONDS, alter, produce, run, topics_of_its_own
 from tests.harness.kafka import RealKafka

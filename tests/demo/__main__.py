@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from stream.kafka import producer_config
+from stream.kafka.clients import producer_config
 from stream.topics import Topics, specs
 from tests.demo.contact_sheet import Exhibit, write_page, write_sheet
 from tests.demo.table import table

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
-from stream.kafka import reader_config
+from stream.kafka.clients import reader_config
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
 from stream.settings import KafkaSettings
 from stream.topics import Topics

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from agents.app import ConsumerFlow, PreviewApp, create_app
-from agents.consumer import Consumer, ConsumerThread, Transport
-from agents.lane import Job, Lane, LaneLimits
-from agents.rows import Rows
-from agents.sender import Sender
+from agents.kafka.app import ConsumerFlow, PreviewApp, create_app
+from agents.kafka.consumer import Consumer, ConsumerThread, Transport
+from agents.kafka.lane import Job, Lane, LaneLimits
+from agents.kafka.sender import Sender
 from agents.settings import WorkerSettings
+from agents.tables.rows import Rows
 from stream.settings import Secret
 from tests.losses.plans import Crash, Plan, SlowSeek, Style
 
@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class OurWorker:
-    """Runs the app as agents/worker.py does: a job that raises, or SIGTERM, stops it in order."""
+    """Runs the app as agents/process/worker.py does: a job that raises, or SIGTERM, stops it in order."""
 
     def __init__(self, plan: Plan, job: Job, slow_seek: SlowSeek) -> None:
         self._stop = asyncio.Event()

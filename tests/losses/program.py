@@ -13,7 +13,7 @@ import faust
 import msgspec
 from faust.sensors.base import Sensor
 
-from agents.lane import Job, Record
+from agents.kafka.lane import Job, Record
 from tests.losses.ours import OurWorker
 from tests.losses.plans import Kind, Plan, Said
 from tests.losses.stock import stock_app

@@ -6,8 +6,8 @@ from typing import Any
 import faust
 from faust.transport.drivers import aiokafka as driver
 
-from agents.app import RAW, record_of
-from agents.lane import Job
+from agents.kafka.app import RAW, record_of
+from agents.kafka.lane import Job
 from tests.losses.plans import Plan, SlowSeek, Style
 
 Agent = Callable[[Any], Awaitable[None]]

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from agents.lane import LaneLimits
+from agents.kafka.lane import LaneLimits
 from tests.losses.conftest import NewTrial
 from tests.losses.lives import Trial
 from tests.losses.plans import Kind

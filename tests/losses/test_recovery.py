@@ -7,7 +7,7 @@ import pytest
 from faust.tables.recovery import Recovery as StockRecovery
 from faust.tables.recovery import ServiceStopped
 
-from agents.recovery import Recovery
+from agents.kafka.recovery import Recovery
 from tests.losses.consumers import Subject
 from tests.losses.lives import MENDED
 from tests.losses.plans import Kind

@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stream.dead_letters import Filed, file
+from stream.dead_letters.letters import Filed, file
+from stream.kafka.snapshot import StoredRecord
 from stream.messages import DeadLetter, Origin
-from stream.snapshot import StoredRecord
 
 LETTER = DeadLetter(
     reason="genesys_refused",

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream import headers
 from stream.failures import Reason
 from stream.messages import (
     Attachment,
@@ -20,6 +19,7 @@ from stream.messages import (
     decode_result,
     encode,
 )
+from stream.records import headers
 from stream.schemas import MESSAGES, schemas, write
 from stream.settings import KafkaSettings
 from stream.specifications import files

@@ -12,12 +12,13 @@ from typing import Any, TypeGuard
 import openapi_spec_validator
 import pytest
 
-from stream import asyncapi, headers
+from stream import asyncapi
 from stream.arrival import Arrival, EventSource
 from stream.bridge import openapi
 from stream.failures import Reason
 from stream.messages import Attachment
-from stream.records import record_of
+from stream.records import headers
+from stream.records.attachments import record_of
 from stream.settings import KafkaSettings
 from stream.specifications import files, served
 from stream.topics import specs

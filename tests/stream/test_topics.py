@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from stream.kafka import checked, client_config, producer_config, reader_config
+from stream.kafka.clients import checked, client_config, producer_config, reader_config
 from stream.settings import KafkaSettings, Secret, WrongSettingError
 from stream.topics import LATEST_DELETION, MS_PER_HOUR, Topics, changelog, specs
 

@@ -16,8 +16,8 @@ from typing import Any, Final, Self
 import urllib3
 from confluent_kafka import Consumer, TopicPartition
 
+from stream.kafka.provisioning import provision
 from stream.messages import decode_attachment
-from stream.provisioning import provision
 from stream.settings import BridgeSettings, load
 from stream.topics import Topics
 from tests.harness.kafka import Broker

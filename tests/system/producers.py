@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from stream.kafka import client_config
+from stream.kafka.clients import client_config
+from stream.kafka.snapshot import StoredRecord
 from stream.messages import Attachment, event_id
-from stream.snapshot import StoredRecord
 from stream.topics import RECORD_MAX_BYTES
 from tests.system.rig import Rig
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from stream.kafka import client_config
+from stream.kafka.clients import client_config
 from stream.settings import KafkaSettings
 
 POLL_SECONDS: Final = 0.2

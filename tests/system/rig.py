@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from stream.kafka import producer_config
+from stream.kafka.clients import producer_config
+from stream.kafka.snapshot import StoredRecord, records
 from stream.messages import DeadLetter, Outcome
-from stream.snapshot import StoredRecord, records
 from stream.topics import Topics
 from tests.harness.deployment import Deployment, get
 from tests.harness.files_server import FilesServer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stream.headers import Delivery
+from stream.records.headers import Delivery
 from tests.harness.genesys.faults import Fault
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio

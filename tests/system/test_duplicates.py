@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from stream.kafka import client_config
+from stream.kafka.clients import client_config
 from stream.messages import Attachment, encode
 from tests.harness.deployment import post_json
 from tests.harness.genesys.faults import Fault

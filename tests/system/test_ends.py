@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from stream.kafka import client_config
+from stream.kafka.clients import client_config
 from tests.harness.genesys.faults import Fault
 from tests.harness.kafka import RealKafka
 from tests.harness.processes import Process

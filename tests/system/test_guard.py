@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.worker import STOPPED_BY_GUARD
+from agents.process.worker import STOPPED_BY_GUARD
 from tests.harness.genesys.faults import Fault
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio

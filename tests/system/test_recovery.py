@@ -4,8 +4,8 @@ from typing import Final
 
 import pytest
 
-from agents.due import DueRow
 from agents.said import LinkRow
+from agents.tables.due import DueRow
 from stream.messages import encode
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio

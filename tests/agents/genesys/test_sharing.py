@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.genesys import Genesys
-from agents.lane import Lane, LaneLimits, Record
-from agents.offsets import Offsets
+from agents.kafka.lane import Lane, LaneLimits, Record
+from agents.kafka.offsets import Offsets
 from stream.genesys.rate import CallWindow
 from tests.agents.genesys.conftest import Connect, link
 from tests.harness.genesys import Simulator

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from stream.backfill.known import Delivered, Known, Mark, _digest, known_of
 from stream.backfill.reading import GuestFile
 from stream.backfill.window import Window
+from stream.kafka.snapshot import StoredRecord
 from stream.messages import Attachment, LifecycleRecord, Origin, Outcome, Picture, Preview, encode
 from stream.settings import KafkaSettings
-from stream.snapshot import StoredRecord
 from stream.topics import Topics
 from tests.stream.backfill.guest_files import SENT_AT, delivered, guest_file
 from tests.stream.letters import LETTER

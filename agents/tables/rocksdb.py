@@ -1,0 +1,219 @@
+"""Shelves in RocksDB: one database a partition under WORKER_DATA_DIR, continued after a restart.
+
+A database that is corrupt, or that is of another table or format, is wiped: the changelog has every row. Writes are
+not flushed to the disk one by one. A killed process loses nothing by that; after a power cut the database is as it
+was a moment before, reach included, and recovery reads the rest.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from agents.tables.shelves import NOWHERE, Change, Reach
+from stream.variables import wrong
+
+logger = logging.getLogger(__name__)
+
+AnswerT = TypeVar("AnswerT")
+
+FORMAT: Final = 1
+ABOUT: Final = b"\x00"  # the one key that is no row's
+ROW: Final = b"\x01"  # before every row's key
+SPOILT: Final = "SPOILT"
+"""A file beside the database: a read failed, so the next opening wipes it."""
+CACHE_BYTES: Final = 32 * 1024 * 1024
+"""Block cache and write buffers of all partitions together."""
+WRITE_BUFFER_BYTES: Final = 4 * 1024 * 1024
+OPEN_FILES: Final = 32  # a database
+BLOOM_BITS: Final = 10.0  # about 1 % of the look-ups of keys that are not there read a block in vain
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database says of itself."""
+
+    format: int = FORMAT
+    changelog: str
+    partition: int
+    reach: Reach
+
+
+class RocksShelves:
+    """The databases under one folder, which no other process may use meanwhile.
+
+    Raises:
+        WrongSettingError: WORKER_DATA_DIR is in use or cannot be written to, or the extra is not installed.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._rocks = _rocksdict()
+        self._folder = Path(folder)
+        self._lock = _locked(self._folder)
+        self._cache = self._rocks.Cache(CACHE_BYTES)
+        self._buffers = self._rocks.WriteBufferManager.new_write_buffer_manager_with_cache(
+            CACHE_BYTES // 2,
+            False,  # noqa: FBT003 - rocksdict takes no keywords; writers are not to wait when it is exceeded
+            self._cache,
+        )
+
+    def open(self, changelog: str, partition: int, now: float) -> "RocksShelf":
+        """Return the shelf of a partition as it was left; wipe it first when it cannot be continued.
+
+        Raises:
+            WrongSettingError: Another process has the database open.
+        """
+        path = self._folder / changelog / str(partition)
+        about = About(changelog=changelog, partition=partition, reach=Reach(NOWHERE, now))
+        if path.exists():
+            try:
+                return self._continued(path, about)
+            except _UnusableError as error:
+                logger.warning("rows.wiped", extra={"path": str(path), "reason": str(error)})
+                shutil.rmtree(path)
+        path.mkdir(parents=True)
+        shelf = RocksShelf(self._database(path), self._rocks, path, about)
+        shelf.clear(about.reach)
+        return shelf
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._lock)
+
+    def _continued(self, path: Path, wanted: About) -> "RocksShelf":
+        if (path / SPOILT).exists():
+            raise _UnusableError("a block could not be read")
+        try:
+            database = self._database(path)
+        except Exception as error:
+            if "lock hold" in str(error) or "While lock file" in str(error):
+                raise _in_use(self._folder) from error
+            raise _UnusableError(str(error)) from error  # rocksdict raises nothing more precise
+        try:
+            about = _about(database.get(ABOUT), wanted)
+        except BaseException:
+            database.close()
+            raise
+        return RocksShelf(database, self._rocks, path, about)
+
+    def _database(self, path: Path) -> Any:
+        rocks = self._rocks
+        table = rocks.BlockBasedOptions()
+        table.set_block_cache(self._cache)
+        table.set_bloom_filter(BLOOM_BITS, False)  # noqa: FBT003 - rocksdict's signature: not block by block
+        options = rocks.Options(raw_mode=True)
+        options.create_if_missing(True)  # noqa: FBT003 - rocksdict's signature
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_manager(self._buffers)
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+        options.set_max_open_files(OPEN_FILES)
+        options.set_keep_log_file_num(1)
+        return rocks.Rdict(str(path), options)
+
+
+class RocksShelf:
+    """Rows in one database."""
+
+    def __init__(self, database: Any, rocks: Any, path: Path, about: About) -> None:
+        self._database = database
+        self._rocks = rocks
+        self._path = path
+        self._about = about
+
+    @property
+    def reach(self) -> Reach:
+        """Return how far the rows follow their changelog."""
+        return self._about.reach
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row."""
+        value: bytes | None = self._reading(lambda: self._database.get(ROW + key))
+        return value
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every row as it was when the first was asked for."""
+        cursor = self._reading(self._database.iter)
+        cursor.seek(ROW)
+        while cursor.valid():
+            yield cursor.key()[len(ROW) :], cursor.value()
+            cursor.next()
+        self._reading(cursor.status)  # a block that cannot be read ends the iteration, and tells only here
+
+    def write(self, changes: Iterable[Change], reach: Reach) -> None:
+        """Apply changes in their order and note the reach, all or nothing."""
+        batch = self._rocks.WriteBatch(raw_mode=True)
+        for key, value in changes:
+            if value is None:
+                batch.delete(ROW + key)
+            else:
+                batch.put(ROW + key, value)
+        self._write(batch, reach)
+
+    def clear(self, reach: Reach) -> None:
+        """Drop every row."""
+        batch = self._rocks.WriteBatch(raw_mode=True)
+        batch.delete_range(ROW, ROW[:-1] + bytes([ROW[-1] + 1]))
+        self._write(batch, reach)
+
+    def close(self) -> None:
+        """Close the database, to be continued when the partition comes back."""
+        self._database.close()
+
+    def _write(self, batch: Any, reach: Reach) -> None:
+        about = msgspec.structs.replace(self._about, reach=reach)
+        batch.put(ABOUT, msgspec.json.encode(about))
+        self._reading(lambda: self._database.write(batch))
+        self._about = about
+
+    def _reading(self, read: Callable[[], AnswerT]) -> AnswerT:
+        try:
+            return read()
+        except Exception:
+            # The process ends by this; without the mark it would continue the same database and end again.
+            (self._path / SPOILT).touch()
+            raise
+
+
+class _UnusableError(Exception):
+    """A database cannot be continued."""
+
+
+def _about(found: bytes | None, wanted: About) -> About:
+    try:
+        about = msgspec.json.decode(found or b"", type=About)
+    except msgspec.DecodeError as error:
+        raise _UnusableError("it is no table of this program") from error
+    if (about.format, about.changelog, about.partition) != (wanted.format, wanted.changelog, wanted.partition):
+        raise _UnusableError(f"it is partition {about.partition} of {about.changelog} in format {about.format}")
+    return about
+
+
+def _in_use(folder: Path) -> Exception:
+    return wrong("WORKER_DATA_DIR", str(folder), "a folder of its own for each worker; this one is in use")
+
+
+def _locked(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError as error:
+        raise wrong("WORKER_DATA_DIR", str(folder), f"a folder that can be written to: {error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise _in_use(folder) from error
+    return descriptor
+
+
+def _rocksdict() -> Any:
+    try:
+        import rocksdict  # noqa: PLC0415 - an extra: workers whose rows are in memory need not have it
+    except ImportError as error:
+        allowed = "memory, or rocksdb once the package's extra of that name is installed"
+        raise wrong("WORKER_TABLE_STORE", "rocksdb", allowed) from error
+    return rocksdict

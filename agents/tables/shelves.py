@@ -1,0 +1,103 @@
+"""Shelves: where the rows of one partition of a table lie, and how far into its changelog they reach.
+
+The rows and their reach are written together or not at all. Two kinds keep the same contract: memory, and RocksDB
+(agents/tables/rocksdb.py), which is still there after the process has ended.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+Change = tuple[bytes, bytes | None]
+"""A key and its new row, None to delete it."""
+
+
+class Reach(NamedTuple):
+    """How far rows follow their changelog."""
+
+    offset: int
+    """Every record up to this offset is in the rows; -1 for none."""
+    known_at: float
+    """When that was so, Unix seconds: each record that the rows lack and that contradicts them was still in the
+    changelog by then, or came later."""
+
+
+class Shelf(Protocol):
+    """The rows of one partition, as the bytes that its changelog holds."""
+
+    @property
+    def reach(self) -> Reach:
+        """Return how far the rows follow their changelog."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row."""
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every row; what is written meanwhile may or may not show."""
+
+    def write(self, changes: Iterable[Change], reach: Reach) -> None:
+        """Apply changes in their order and note the reach, all or nothing."""
+
+    def clear(self, reach: Reach) -> None:
+        """Drop every row."""
+
+    def close(self) -> None:
+        """Put the shelf away: its partition belongs to another worker, or the process ends."""
+
+
+class Shelves(Protocol):
+    """Makes shelves."""
+
+    def open(self, changelog: str, partition: int, now: float) -> Shelf:
+        """Return the shelf of a partition as it was left, or an empty one that reaches nowhere, known `now`."""
+
+    def close(self) -> None:
+        """Let another process have the place, once every shelf is closed."""
+
+
+NOWHERE: Final = -1
+
+
+class MemoryShelf:
+    """Rows in a dict, gone with the process."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self._rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a row."""
+        return self._rows.get(key)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield every row as it is now."""
+        yield from list(self._rows.items())
+
+    def write(self, changes: Iterable[Change], reach: Reach) -> None:
+        """Apply changes in their order and note the reach."""
+        for key, value in changes:
+            if value is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = value
+        self.reach = reach
+
+    def clear(self, reach: Reach) -> None:
+        """Drop every row."""
+        self._rows.clear()
+        self.reach = reach
+
+    def close(self) -> None:
+        """Forget the rows."""
+        self._rows.clear()
+
+
+class MemoryShelves:
+    """Makes shelves in memory."""
+
+    def open(self, changelog: str, partition: int, now: float) -> MemoryShelf:
+        """Return an empty shelf."""
+        del changelog, partition
+        return MemoryShelf(Reach(NOWHERE, now))
+
+    def close(self) -> None:
+        """Do nothing: no other process can want this memory."""

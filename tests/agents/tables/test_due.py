@@ -1,0 +1,258 @@
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agents.tables.due import BUCKET_SECONDS, REFUSED_SECONDS, SWEEP_ROWS, Due, DueIndex, DueRow
+from agents.tables.rows import Rows
+from tests.agents.changelogs import Changelog, make_rows
+
+KEYS = st.sampled_from([f"k{number}" for number in range(6)])
+PARTITIONS = st.integers(0, 2)
+TIMES = st.floats(0, 100, allow_nan=False)
+
+
+def row(due_at: float, value: bytes = b"{}") -> DueRow:
+    return DueRow(due_at=due_at, topic="attachments", value=value)
+
+
+class IndexAgainstAList(RuleBasedStateMachine):
+    """The index names the same rows as a full scan would, whatever was put, removed and dropped before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = DueIndex()
+        self.model: dict[tuple[int, str], float] = {}
+
+    @rule(partition=PARTITIONS, key=KEYS, due_at=TIMES)
+    def put(self, partition: int, key: str, due_at: float) -> None:
+        self.index.put(partition, key, row(due_at))
+        self.model[partition, key] = due_at
+
+    @rule(partition=PARTITIONS, key=KEYS)
+    def remove(self, partition: int, key: str) -> None:
+        self.index.remove(partition, key)
+        self.model.pop((partition, key), None)
+
+    @rule(partition=PARTITIONS)
+    def drop(self, partition: int) -> None:
+        self.index.drop(partition)
+        self.model = {place: due_at for place, due_at in self.model.items() if place[0] != partition}
+
+    @rule(now=TIMES)
+    def look(self, now: float) -> None:
+        begun = {place for place, due_at in self.model.items() if due_at // BUCKET_SECONDS <= now // BUCKET_SECONDS}
+        assert set(self.index.due(now)) == begun
+
+    @precondition(lambda self: len(self.model) > 1)
+    @rule()
+    def look_at_some(self) -> None:
+        some = self.index.due(1000.0, most=1)
+        assert len(some) == 1
+        assert some[0] in self.model
+
+    @invariant()
+    def counts(self) -> None:
+        assert len(self.index) == len(self.model)
+
+
+IndexAgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestIndexAgainstAList = IndexAgainstAList.TestCase
+
+
+@given(st.lists(st.tuples(TIMES, st.booleans()), max_size=30))
+def test_looking_often_never_forgets_a_row(steps: list[tuple[float, bool]]) -> None:
+    index = DueIndex()
+    for number, (due_at, look) in enumerate(steps):
+        index.put(0, str(number), row(due_at))
+        if look:
+            index.due(due_at)
+    assert {key for _, key in index.due(1000.0)} == {str(number) for number in range(len(steps))}
+
+
+class Sent:
+    """Records what is sent, and lets a test act in the middle of a send."""
+
+    def __init__(self, during: Callable[[], Any] | None = None) -> None:
+        self.records: list[tuple[str, int | None, bytes | None]] = []
+        self._during = during
+
+    async def __call__(
+        self, topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, headers
+        self.records.append((topic, partition, value))
+        if self._during is not None:
+            await self._during()
+
+
+def due_table(log: Changelog, sent: Sent, now: float) -> tuple[Due, Rows[DueRow]]:
+    index = DueIndex()
+    rows = make_rows(log, DueRow, index)
+    return Due(rows, index, sent, lambda: now, ["attachments"]), rows
+
+
+async def test_a_sweep_sends_what_is_due_to_its_partition_and_deletes_its_row() -> None:
+    sent = Sent()
+    due, rows = due_table(Changelog(), sent, now=50.0)
+    await due.put(3, "late", row(49.0, b"late"))
+    await due.put(3, "soon", row(50.4, b"soon"))
+    await due.put(3, "tomorrow", row(90_000.0, b"tomorrow"))
+    assert await due.sweep() == 1
+    assert sent.records == [("attachments", 3, b"late")]
+    assert sorted(key for key, _ in rows.items(3)) == ["soon", "tomorrow"]
+
+
+async def test_a_row_written_anew_while_its_older_self_is_sent_stays() -> None:
+    log = Changelog()
+
+    async def write_anew() -> None:
+        await rows.put(0, "k", row(500.0, b"new"))
+
+    due, rows = due_table(log, Sent(write_anew), now=50.0)
+    await due.put(0, "k", row(10.0, b"old"))
+    await due.sweep()
+    kept = rows.get(0, "k")
+    assert kept is not None
+    assert kept.value == b"new"
+    assert log.last(0, "k") is not None
+
+
+async def test_a_send_that_hangs_holds_up_no_later_sweep() -> None:
+    gone: list[str] = []
+
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, value, partition, headers
+        if topic == "gone":
+            gone.append(topic)
+            await asyncio.Future()
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, send, lambda: 50.0, ["attachments", "gone"], sweep_seconds=0.01)
+    await due.put(0, "stuck", DueRow(due_at=1.0, topic="gone", key=b"k"))
+    await due.sweep()
+    await due.put(0, "k", row(10.0))
+    assert await due.sweep() == 1
+    assert [key for key, _ in rows.items(0)] == ["stuck"]
+    assert gone == ["gone"]
+    await due.close()
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_as_many_rows_as_a_sweep_takes_that_hang_or_are_refused_hold_up_no_other(refused: bool) -> None:  # noqa: FBT001
+    sent: list[str] = []
+
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, value, partition, headers
+        if topic == "bad" and refused:
+            raise TopicAuthorizationFailedError
+        if topic == "bad":
+            await asyncio.Future()
+        sent.append(topic)
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    now = [50.0]
+    due = Due(rows, index, send, lambda: now[0], ["attachments", "bad"], sweep_seconds=0.01)
+    for number in range(SWEEP_ROWS):
+        await due.put(0, str(number), DueRow(due_at=1.0, topic="bad", key=b"k"))
+    await due.put(0, "good", row(10.0))
+    await due.sweep()
+    await due.sweep()
+    assert sent == ["attachments"]
+    now[0] += REFUSED_SECONDS
+    assert await due.sweep() == (SWEEP_ROWS if refused else 0)
+    await due.close()
+    assert len(list(rows.items(0))) == SWEEP_ROWS
+
+
+async def test_a_row_of_somebody_else_is_dropped_unsent() -> None:
+    sent = Sent()
+    due, rows = due_table(Changelog(), sent, now=50.0)
+    await due.put(0, "elsewhere", DueRow(due_at=1.0, topic="no-such-topic", value=b"junk"))
+    await due.put(0, "nothing", DueRow(due_at=1.0, topic="attachments"))
+    await due.sweep()
+    assert (sent.records, list(rows.items(0))) == ([], [])
+
+
+async def test_a_record_that_kafka_refuses_keeps_its_row_and_holds_up_no_other() -> None:
+    async def send(
+        topic: str, *, key: bytes | None, value: bytes | None, partition: int | None = None, headers: Any = None
+    ) -> None:
+        del key, topic, partition, headers
+        if value == b"too large":
+            raise MessageSizeTooLargeError
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, send, lambda: 50.0, ["attachments"])
+    await due.put(0, "large", row(1.0, b"too large"))
+    await due.put(0, "k", row(1.0))
+    await due.sweep()
+    assert [key for key, _ in rows.items(0)] == ["large"]
+
+
+async def test_a_crash_between_send_and_delete_sends_again_after_recovery() -> None:
+    log = Changelog()
+    killed = asyncio.Event()
+
+    async def crash() -> None:
+        killed.set()
+        await asyncio.Future()
+
+    due, _ = due_table(log, Sent(crash), now=50.0)
+    await due.put(0, "k", row(10.0))
+    sweep = asyncio.create_task(due.sweep())
+    await killed.wait()
+    sent = Sent()
+    again, rows = due_table(log, sent, now=60.0)
+    log.replay_into(rows)
+    assert await again.sweep() == 1
+    assert len(sent.records) == 1
+    sweep.cancel()
+    await due.close()
+
+
+async def test_a_drain_waits_for_what_is_being_sent_and_nothing_more_is_begun_until_the_end() -> None:
+    sending, sent = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        sending.set()
+        await sent.wait()
+
+    due, rows = due_table(Changelog(), Sent(slow), now=50.0)
+    await due.put(0, "k", row(10.0))
+    sweep = asyncio.create_task(due.sweep())
+    await sending.wait()
+    drain = asyncio.create_task(due.drain(30.0))
+    await asyncio.sleep(0)
+    await due.put(0, "later", row(20.0))
+    assert await due.sweep() == 0
+    assert not drain.done()
+    sent.set()
+    await asyncio.gather(drain, sweep)
+    assert rows.get(0, "k") is None
+    due.resume()
+    assert await due.sweep() == 1
+
+
+async def test_a_send_that_hangs_is_given_up_when_its_partition_is_about_to_move_away() -> None:
+    log = Changelog()
+    due, rows = due_table(log, Sent(asyncio.Event().wait), now=50.0)
+    await due.put(0, "k", row(10.0))
+    sweep = asyncio.create_task(due.sweep())
+    await asyncio.sleep(0)
+    await due.drain(0.01)
+    await sweep
+    assert rows.get(0, "k") is not None
+    assert log.last(0, "k") is not None
