@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -22,17 +23,19 @@ from aiokafka.structs import ConsumerRecord
 from faust.types.tuples import Message
 
 from agents.download import Download
-from agents.genesys import Genesys
 from agents.genesys.links import Link
 from agents.kafka.app import RAW
-from agents.kafka.lane import Lane, Record
+from agents.kafka.lane import Record
 from agents.process.ending import Ending
+from agents.process.services import GenesysService, Services, create_services
 from agents.process.worker import Worker
 from agents.rendering.verdicts import Rendition, Verdict
+from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
 from bench.lane.load import event_id_of
 from stream.logs import configure_logging
 from stream.settings import Secret
+from stream.telemetry import Metrics
 
 TTL_SECONDS: Final = 6.0
 """Of previews and rows, so that what is alive does not grow: what a stored row costs, bench/tables.py measures."""
@@ -101,7 +104,7 @@ def settings_of(plan: Plan) -> WorkerSettings:
 class Outside:
     """Everything outside of the worker, answering at once; `stall` lets jobs of all lanes hang."""
 
-    def __init__(self, genesys: Genesys) -> None:
+    def __init__(self, genesys: GenesysService) -> None:
         self._genesys = genesys
         self.posted = 0
         self.deleted = 0
@@ -175,11 +178,14 @@ DIGEST: Final = sha256(b"the same for all").hexdigest()
 class Measured(Worker):
     """The worker with nothing outside."""
 
-    def _add_lanes(self) -> dict[str, Lane]:
-        self.outside = Outside(self._genesys)
-        for part in ("_downloader", "_genesys", "_pool", "_store"):
-            setattr(self, part, self.outside)
-        return super()._add_lanes()
+    def __init__(self, settings: WorkerSettings, ending: Ending) -> None:
+        super().__init__(settings, ending, self._without_services)
+
+    def _without_services(self, settings: WorkerSettings, safe: Safeguards, metrics: Metrics) -> Services:
+        services = create_services(settings, safe, metrics)
+        self.outside = Outside(services.genesys)
+        outside: Any = self.outside
+        return replace(services, downloader=outside, genesys=outside, store=outside, children=outside)
 
     async def measure(self, plan: Plan) -> Told:
         """Measure CPU over some events, then memory over many, then let everything hang and count again."""
@@ -206,14 +212,14 @@ class Measured(Worker):
             rss_growth_bytes=growth_bytes,
             rss_events=growth_events,
             held_max=held_max,
-            held_by_lane={topic.rpartition(".")[2]: lane.open for topic, lane in self._lanes.items()},
+            held_by_lane={topic.rpartition(".")[2]: lane.open for topic, lane in self._pipeline.lanes.items()},
         )
         outside.go_on()
         return told
 
     def _held(self) -> int:
         """Count records in memory twice, by the ledger and by what the garbage collector knows; the larger counts."""
-        topics, offsets = set(self._topics.read), self._app.offsets
+        topics, offsets = set(self._pipeline.lanes), self._app.offsets
         gc.collect()
         alive = {
             (one.topic, one.partition, one.offset)
