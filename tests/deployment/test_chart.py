@@ -14,7 +14,7 @@ from stream.settings import BridgeSettings, load
 from tests.harness.servers import MissingServerError, existing, skip_or_fail
 from tools import servers as installed
 
-CHART = Path(__file__).resolve().parents[2] / "helm"
+CHART = Path(__file__).resolve().parents[2] / "helm" / "attachment-previews"
 KUBERNETES = ["--kube-version", "1.31.0"]
 S3 = ["--set", "settings.S3_ENDPOINT=https://s3.example.com"]
 GUARDED = ["--set", "secret.values.WEBHOOK_OPEN_MESSAGING_CREDENTIALS=hub:hush"]
