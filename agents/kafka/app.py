@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import faust
@@ -28,8 +28,9 @@ MAX_POLL_SECONDS = 1_000_000.0
 METADATA_SECONDS = 10.0
 FETCH_BYTES = 128 * 1024
 """Of one partition at a time; Kafka sends a record that is larger all the same."""
-POLL_RECORDS = 256
-"""Of a changelog that is read back, at a time; records of the lanes' topics are polled as there is room for them."""
+POLL_RECORDS = 1000
+"""Of a changelog that is read back, at a time, which takes the event loop some milliseconds; records of the lanes'
+topics are polled as there is room for them."""
 SEND_BYTES = 4 * 1024 * 1024  # a dead letter holds another record in base64
 RAW: dict[str, Any] = {
     # Faust would ack what it cannot decode, and then end the agent: bytes are decoded by our own code.
@@ -104,6 +105,11 @@ class PreviewApp(faust.App):
         """Note that a record is on its way to its lane, if it has one."""
         if (lane := self._lanes.get(tp.topic)) is not None:
             lane.take(tp, offset)
+
+    def read_back(self, tp: TP, records: Sequence[Any]) -> None:
+        """Apply what was fetched of a changelog to the rows of its table."""
+        tables: Any = self.tables  # ours, see agents/kafka/recovery.py
+        tables.recovery.read_back(tp, records)
 
     def position(self, tp: TP) -> int:
         """Return the offset of an owned partition before which every record is finished."""

@@ -6,7 +6,7 @@ tests/losses reproduces each loss on the stock classes and shows that these do n
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka.errors import CorruptRecordException, IllegalStateError, KafkaError
@@ -51,6 +51,9 @@ class Drainable(Protocol):
 
     def take(self, tp: TP, offset: int) -> None:
         """Note that a record is on its way to its lane, if it has one."""
+
+    def read_back(self, tp: TP, records: Sequence[Any]) -> None:
+        """Apply what was fetched of a changelog to the rows of its table."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -208,7 +211,13 @@ class Consumer(driver.Consumer):
         epoch = self._fetched_epoch
         if records is None or self.should_stop:
             return
-        for tp, record in _taken_from(records):
+        brought = dict(records)
+        for tp in [tp for tp in brought if self._is_changelog_tp(tp)]:
+            if not self.flow_active or epoch != self._positions_epoch:
+                return
+            self.app.read_back(tp, brought.pop(tp))
+            await asyncio.sleep(0)
+        for tp, record in _taken_from(brought):
             if not self.flow_active or epoch != self._positions_epoch:
                 return  # a seek brings the rest back
             if active is None or tp in active or tp in self._buffered_partitions:

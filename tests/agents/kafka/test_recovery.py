@@ -35,9 +35,8 @@ class World:
 
     def read_back(self, rows: Rows[Row], partition: int, offset: int, text: str) -> None:
         value = b'{"text":"%s"}' % text.encode()
-        tp = TP(rows.changelog, partition)
-        message = SimpleNamespace(tp=tp, topic=tp.topic, partition=partition, offset=offset, key=b"k", value=value)
-        self.recovery._apply([SimpleNamespace(message=message)])
+        record = SimpleNamespace(offset=offset, key=b"k", value=value)
+        self.recovery.read_back(TP(rows.changelog, partition), [record])
 
     def _rows(self, name: str) -> Rows[Row]:
         return Rows(
