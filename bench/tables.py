@@ -27,7 +27,8 @@ from agents.kafka.app import ConsumerFlow, create_app
 from agents.kafka.lane import Lane, LaneLimits, Record
 from agents.kafka.sender import Sender
 from agents.settings import WorkerSettings
-from agents.tables.due import Due, DueIndex, DueRow
+from agents.tables.due import Due, DueRow
+from agents.tables.due_index import DueIndex
 from agents.tables.rocksdb import RocksShelves
 from agents.tables.rows import Rows
 from agents.tables.shelves import MemoryShelves, Reach

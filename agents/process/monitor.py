@@ -9,7 +9,7 @@ from faust.types import TP
 from agents.guard import Guard
 from agents.kafka.app import PreviewApp
 from agents.kafka.lane import Lane
-from agents.tables.due import DueIndex
+from agents.tables.due_index import DueIndex
 from stream.breaker import Breaker
 from stream.failures import Reason
 from stream.genesys.login import Login

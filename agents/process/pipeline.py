@@ -22,7 +22,8 @@ from agents.safeguards import Safeguards
 from agents.said import LinkRow, Said
 from agents.settings import WorkerSettings
 from agents.source import Source
-from agents.tables.due import Due, DueIndex, DueRow
+from agents.tables.due import Due, DueRow
+from agents.tables.due_index import DueIndex
 from agents.tables.rows import Observer, Rows
 from agents.tables.shelves import Shelves
 from stream.failures import Stage

@@ -175,10 +175,12 @@ class Worker:
             await asyncio.sleep(SWEEP_INTERVAL_SECONDS)
 
     async def _sweep_due(self) -> None:
+        await self._pipeline.due.sweep(self._owns_its_rows)
+
+    def _owns_its_rows(self) -> bool:
         app = self._app
         ours = app.tables.actives_ready and app.lease.remaining_seconds > 0
-        if ours and not (app.rebalancing or app.in_recovery):
-            await self._pipeline.due.sweep()
+        return ours and not (app.rebalancing or app.in_recovery)
 
 
 def _shelves(settings: WorkerSettings) -> Shelves:

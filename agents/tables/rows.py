@@ -39,10 +39,10 @@ BREATH_ROWS: Final = 500
 class Observer(Protocol[ObservedT_contra]):
     """Told of every change of the rows of this worker's partitions, writes and recovery alike."""
 
-    def put(self, partition: int, key: str, row: ObservedT_contra) -> None:
+    def put(self, partition: int, key: bytes, row: ObservedT_contra) -> None:
         """Note a new or changed row."""
 
-    def remove(self, partition: int, key: str) -> None:
+    def remove(self, partition: int, key: bytes) -> None:
         """Note that a row is gone, if it was there at all."""
 
     def drop(self, partition: int) -> None:
@@ -119,9 +119,10 @@ class Rows(Generic[RowT]):
 
     async def put(self, partition: int, key: str, row: RowT) -> None:
         """Write a row; returns once Kafka has acknowledged its changelog record."""
+        name = key.encode()  # one object for shelf and observer, which may have a million of them
         async with self._lock(partition, key):
-            if await self._write(partition, key, self._encode(row)) and self._observer is not None:
-                self._observer.put(partition, key, row)
+            if await self._write(partition, name, self._encode(row)) and self._observer is not None:
+                self._observer.put(partition, name, row)
 
     async def delete(self, partition: int, key: str, *, only: RowT | None = None) -> None:
         """Delete a row, or leave it when it does not equal the one given by `only`; returns once Kafka knows."""
@@ -129,8 +130,9 @@ class Rows(Generic[RowT]):
             current = self.get(partition, key)
             if current is None or (only is not None and current != only):
                 return
-            if await self._write(partition, key, None) and self._observer is not None:
-                self._observer.remove(partition, key)
+            name = key.encode()
+            if await self._write(partition, name, None) and self._observer is not None:
+                self._observer.remove(partition, name)
 
     # What recovery tells; see agents/kafka/recovery.py.
 
@@ -152,8 +154,10 @@ class Rows(Generic[RowT]):
         if self._observer is None:
             return
         for partition in unshown:
-            for number, (key, row) in enumerate(self.items(partition)):
-                self._observer.put(partition, key, row)
+            owned = self._owned.get(partition)
+            for number, (key, value) in enumerate(owned.shelf.items() if owned else ()):
+                if (row := self._decoded(value)) is not None:
+                    self._observer.put(partition, key, row)
                 if number % BREATH_ROWS == BREATH_ROWS - 1:
                     await asyncio.sleep(0)
 
@@ -199,22 +203,22 @@ class Rows(Generic[RowT]):
         if self._observer is not None:
             self._observer.drop(partition)
 
-    async def _write(self, partition: int, key: str, value: bytes | None) -> bool:
+    async def _write(self, partition: int, key: bytes, value: bytes | None) -> bool:
         """Write to changelog and shelf; return False when the partition has moved away meanwhile."""
         known_at = self._clock()
-        offset = await self._append(self.changelog, key=key.encode(), value=value, partition=partition)
+        offset = await self._append(self.changelog, key=key, value=value, partition=partition)
         owned = self._owned.get(partition)
         if owned is None:
             return False
-        owned.shelf.write([(key.encode(), value)], owned.reach_with(offset, known_at))
+        owned.shelf.write([(key, value)], owned.reach_with(offset, known_at))
         return True
 
     def _change(self, record: Recovered) -> Iterator[Change]:
         """Yield the change of a record, nothing when it is not ours, and tell the observer."""
         key, value = record.key, record.value
         try:
-            name = key.decode() if key is not None else None
             row = None if value is None else self._decode(value)
+            name = None if key is None else key.decode()
         except (UnicodeDecodeError, msgspec.DecodeError):
             name = None
         if key is None or name is None:
@@ -224,9 +228,9 @@ class Rows(Generic[RowT]):
         if self._observer is None:
             return
         if row is None:
-            self._observer.remove(record.partition, name)
+            self._observer.remove(record.partition, key)
         else:
-            self._observer.put(record.partition, name, row)
+            self._observer.put(record.partition, key, row)
 
     def _decoded(self, value: bytes) -> RowT | None:
         try:

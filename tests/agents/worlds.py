@@ -13,7 +13,8 @@ from agents.kafka.lane import Record
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.said import LinkRow
-from agents.tables.due import Due, DueIndex, DueRow
+from agents.tables.due import Due, DueRow
+from agents.tables.due_index import DueIndex
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
 from stream.records.headers import RecordHeaders, as_dict
 from stream.retry import Patience, RetryPolicy

@@ -206,11 +206,11 @@ class Seen:
     def __init__(self) -> None:
         self.rows: dict[tuple[int, str], str] = {}
 
-    def put(self, partition: int, key: str, row: Row) -> None:
-        self.rows[partition, key] = row.text
+    def put(self, partition: int, key: bytes, row: Row) -> None:
+        self.rows[partition, key.decode()] = row.text
 
-    def remove(self, partition: int, key: str) -> None:
-        self.rows.pop((partition, key), None)
+    def remove(self, partition: int, key: bytes) -> None:
+        self.rows.pop((partition, key.decode()), None)
 
     def drop(self, partition: int) -> None:
         self.rows = {place: text for place, text in self.rows.items() if place[0] != partition}

@@ -4,75 +4,16 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agents.tables.due import BUCKET_SECONDS, REFUSED_SECONDS, SWEEP_ROWS, Due, DueIndex, DueRow
+from agents.tables.due import BATCH_ROWS, REFUSED_SECONDS, Due, DueRow
+from agents.tables.due_index import DueIndex
 from agents.tables.rows import Rows
+from stream.failures import Held, Reason
 from tests.agents.changelogs import Changelog, make_rows
-
-KEYS = st.sampled_from([f"k{number}" for number in range(6)])
-PARTITIONS = st.integers(0, 2)
-TIMES = st.floats(0, 100, allow_nan=False)
 
 
 def row(due_at: float, value: bytes = b"{}") -> DueRow:
     return DueRow(due_at=due_at, topic="attachments", value=value)
-
-
-class IndexAgainstAList(RuleBasedStateMachine):
-    """The index names the same rows as a full scan would, whatever was put, removed and dropped before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.index = DueIndex()
-        self.model: dict[tuple[int, str], float] = {}
-
-    @rule(partition=PARTITIONS, key=KEYS, due_at=TIMES)
-    def put(self, partition: int, key: str, due_at: float) -> None:
-        self.index.put(partition, key, row(due_at))
-        self.model[partition, key] = due_at
-
-    @rule(partition=PARTITIONS, key=KEYS)
-    def remove(self, partition: int, key: str) -> None:
-        self.index.remove(partition, key)
-        self.model.pop((partition, key), None)
-
-    @rule(partition=PARTITIONS)
-    def drop(self, partition: int) -> None:
-        self.index.drop(partition)
-        self.model = {place: due_at for place, due_at in self.model.items() if place[0] != partition}
-
-    @rule(now=TIMES)
-    def look(self, now: float) -> None:
-        begun = {place for place, due_at in self.model.items() if due_at // BUCKET_SECONDS <= now // BUCKET_SECONDS}
-        assert set(self.index.due(now)) == begun
-
-    @precondition(lambda self: len(self.model) > 1)
-    @rule()
-    def look_at_some(self) -> None:
-        some = self.index.due(1000.0, most=1)
-        assert len(some) == 1
-        assert some[0] in self.model
-
-    @invariant()
-    def counts(self) -> None:
-        assert len(self.index) == len(self.model)
-
-
-IndexAgainstAList.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestIndexAgainstAList = IndexAgainstAList.TestCase
-
-
-@given(st.lists(st.tuples(TIMES, st.booleans()), max_size=30))
-def test_looking_often_never_forgets_a_row(steps: list[tuple[float, bool]]) -> None:
-    index = DueIndex()
-    for number, (due_at, look) in enumerate(steps):
-        index.put(0, str(number), row(due_at))
-        if look:
-            index.due(due_at)
-    assert {key for _, key in index.due(1000.0)} == {str(number) for number in range(len(steps))}
 
 
 class Sent:
@@ -164,16 +105,16 @@ async def test_as_many_rows_as_a_sweep_takes_that_hang_or_are_refused_hold_up_no
     rows = make_rows(Changelog(), DueRow, index)
     now = [50.0]
     due = Due(rows, index, send, lambda: now[0], ["attachments", "bad"], sweep_seconds=0.01)
-    for number in range(SWEEP_ROWS):
+    for number in range(BATCH_ROWS):
         await due.put(0, str(number), DueRow(due_at=1.0, topic="bad", key=b"k"))
     await due.put(0, "good", row(10.0))
     await due.sweep()
     await due.sweep()
     assert sent == ["attachments"]
     now[0] += REFUSED_SECONDS
-    assert await due.sweep() == (SWEEP_ROWS if refused else 0)
+    assert await due.sweep() == (BATCH_ROWS if refused else 0)
     await due.close()
-    assert len(list(rows.items(0))) == SWEEP_ROWS
+    assert len(list(rows.items(0))) == BATCH_ROWS
 
 
 async def test_a_row_of_somebody_else_is_dropped_unsent() -> None:
@@ -256,3 +197,37 @@ async def test_a_send_that_hangs_is_given_up_when_its_partition_is_about_to_move
     await sweep
     assert rows.get(0, "k") is not None
     assert log.last(0, "k") is not None
+
+
+async def test_a_sweep_goes_on_until_nothing_is_due() -> None:
+    sent = Sent()
+    due, rows = due_table(Changelog(), sent, now=50.0)
+    for number in range(2 * BATCH_ROWS + 1):
+        await due.put(number % 3, str(number), row(10.0))
+    assert await due.sweep() == 2 * BATCH_ROWS + 1
+    assert len(sent.records) == 2 * BATCH_ROWS + 1
+    assert [list(rows.items(partition)) for partition in range(3)] == [[], [], []]
+
+
+async def test_a_sweep_begins_with_no_further_batch_once_it_may_not() -> None:
+    due, _ = due_table(Changelog(), Sent(), now=50.0)
+    for number in range(2 * BATCH_ROWS):
+        await due.put(0, str(number), row(10.0))
+    answers = iter([True, False])
+    assert await due.sweep(lambda: next(answers)) == BATCH_ROWS
+
+
+async def test_a_sweep_does_not_try_again_at_once_what_is_held() -> None:
+    tried: list[str] = []
+
+    async def held(topic: str, **_: Any) -> None:
+        tried.append(topic)
+        raise Held(Reason.MEMBERSHIP_UNCERTAIN, "not ours for now", 1.0)
+
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, held, lambda: 50.0, ["attachments"])
+    await due.put(0, "k", row(10.0))
+    assert await due.sweep() == 1
+    assert tried == ["attachments"]
+    assert await due.sweep() == 1
