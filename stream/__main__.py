@@ -73,7 +73,13 @@ def parser() -> ArgumentParser:
 
 def _add_topics(commands: Any) -> None:
     topics = _command(commands, "topics", _topics, "create the topics that are missing and say how others differ")
-    topics.add_argument("--check", action="store_true", help="create nothing")
+    changing = topics.add_mutually_exclusive_group()
+    changing.add_argument("--check", action="store_true", help="create nothing")
+    changing.add_argument(
+        "--grow",
+        action="store_true",
+        help="give topics TOPIC_PARTITIONS partitions, and move what then belongs elsewhere; no worker may run",
+    )
     topics.add_argument("--json", action="store_true", help="print JSON")
     topics.add_argument(
         "--wait-seconds", type=float, default=WAIT_SECONDS, help="how long to wait for Kafka (default: %(default)g)"
@@ -218,6 +224,8 @@ def _topics(options: Namespace, console: Console) -> int:
     from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
     from stream.kafka.provisioning import as_json, provision, table  # noqa: PLC0415
 
+    if options.grow:
+        return _grow(settings, options, console)
     try:
         reports = provision(settings, create=not options.check, wait_seconds=options.wait_seconds)
     except KafkaUnreachableError as error:
@@ -225,6 +233,20 @@ def _topics(options: Namespace, console: Console) -> int:
         return FAILED
     console.say(as_json(reports) if options.json else table(reports))
     return OK if all(report.is_wanted for report in reports) else FAILED
+
+
+def _grow(settings: KafkaSettings, options: Namespace, console: Console) -> int:
+    from stream.growth.growth import as_json, grow, sentence  # noqa: PLC0415
+    from stream.growth.moving import GrowthError  # noqa: PLC0415
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+
+    try:
+        grown = grow(settings, wait_seconds=options.wait_seconds)
+    except (GrowthError, KafkaUnreachableError) as error:
+        console.complain(str(error))
+        return FAILED
+    console.say(as_json(grown) if options.json else sentence(grown))
+    return OK
 
 
 def _dead_letters(options: Namespace, console: Console) -> int:

@@ -1,7 +1,7 @@
 """What a topic holds at this moment, read without a consumer group and without a commit."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -29,9 +29,16 @@ class UnknownTopicError(Exception):
 
 
 def records(
-    settings: KafkaSettings, topic: str, *, wait_seconds: float = 15.0, clock: Callable[[], float] = time.monotonic
+    settings: KafkaSettings,
+    topic: str,
+    *,
+    since: Mapping[int, int] | None = None,
+    wait_seconds: float = 15.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[StoredRecord]:
     """Yield what the topic holds, each partition up to its end as it was when the reading began.
+
+    `since` are offsets to begin with, by partition; of those that are not in it all is read.
 
     Raises:
         KafkaUnreachableError: When nothing was read for `wait_seconds`.
@@ -45,7 +52,7 @@ def records(
     }
     consumer = checked(lambda: Consumer(config))
     try:
-        open_ends = _assign(consumer, topic, wait_seconds, clock)
+        open_ends = _assign(consumer, topic, since or {}, wait_seconds, clock)
         read_at = clock()
         while open_ends:
             message = consumer.poll(POLL_SECONDS)
@@ -60,7 +67,9 @@ def records(
         consumer.close()
 
 
-def _assign(consumer: Consumer, topic: str, wait_seconds: float, clock: Callable[[], float]) -> dict[int, int]:
+def _assign(
+    consumer: Consumer, topic: str, since: Mapping[int, int], wait_seconds: float, clock: Callable[[], float]
+) -> dict[int, int]:
     metadata = consumer.list_topics(topic, timeout=wait_seconds).topics[topic]
     if metadata.error is not None:
         if metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -68,8 +77,9 @@ def _assign(consumer: Consumer, topic: str, wait_seconds: float, clock: Callable
         raise KafkaException(metadata.error)
     deadline = clock() + wait_seconds
     marks = {partition: _marks(consumer, topic, partition, deadline, clock) for partition in metadata.partitions}
-    filled = {partition: (low, high) for partition, (low, high) in marks.items() if high > low}
-    consumer.assign([TopicPartition(topic, partition, low) for partition, (low, _) in filled.items()])
+    begun = {partition: (max(low, since.get(partition, low)), high) for partition, (low, high) in marks.items()}
+    filled = {partition: (first, high) for partition, (first, high) in begun.items() if high > first}
+    consumer.assign([TopicPartition(topic, partition, first) for partition, (first, _) in filled.items()])
     return {partition: high for partition, (_, high) in filled.items()}
 
 
