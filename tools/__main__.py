@@ -1,21 +1,33 @@
-"""python3 -m tools setup | servers | charts | lock: what make runs before anything of ours is installed."""
+"""python3 -m tools setup | servers | charts | prometheus | lock: what make runs before our own code is installed."""
 
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this is the one file that an older Python may meet
     sys.exit("Python 3.11 or later is needed: install it, or name it with make PYTHON=/path/to/python3")
 
-from tools import cache, charts, debian, environment, locks, servers
+from tools import cache, charts, debian, environment, locks, prometheus, servers
 from tools.command import SetupError
 
-COMMANDS = {"setup": environment.prepare, "servers": servers.prepare, "charts": charts.prepare, "lock": locks.write}
+COMMANDS = {
+    "setup": environment.prepare,
+    "servers": servers.prepare,
+    "charts": charts.prepare,
+    "prometheus": prometheus.prepare,
+    "lock": locks.write,
+}
 PACKAGES = {
     "setup": environment.missing_packages,
     "servers": servers.missing_packages,
     "charts": charts.missing_packages,
+    "prometheus": prometheus.missing_packages,
     "lock": environment.missing_packages,
 }
-DONE = {"setup": environment.is_prepared, "servers": servers.is_prepared, "charts": charts.is_prepared}
+DONE = {
+    "setup": environment.is_prepared,
+    "servers": servers.is_prepared,
+    "charts": charts.is_prepared,
+    "prometheus": prometheus.is_prepared,
+}
 
 
 def main(arguments: list[str]) -> None:
