@@ -9,7 +9,7 @@ def write() -> None:
     project = ["pyproject.toml", "--extra", "rocksdb"]
     _compile("dev", *project, "--group", "dev")
     _compile("runtime", *project, "--constraint", "requirements/dev.txt")
-    for name in ("bench", "build", "deploy", "go", "lock"):
+    for name in ("bench", "build", "containers", "deploy", "go", "lock"):
         _compile(name, f"requirements/{name}.in")
 
 
