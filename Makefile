@@ -17,7 +17,7 @@ setup: ## Make .venv from the lock, with the Debian packages it needs
 	@$(TOOLS) setup
 
 servers: ## Also get what the tests run beside: Kafka, MinIO, versitygw, Prometheus, helm, the schemas of manifests (cached outside the checkout)
-	@$(TOOLS) setup servers charts prometheus
+	@$(TOOLS) setup servers charts containers prometheus
 
 demo: setup ## The whole way on this machine with embedded parts, in a minute; KEEP=1 leaves it running
 	@$(BIN)/python -m tests.demo

@@ -5,13 +5,14 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this is the one file that an older Python may meet
     sys.exit("Python 3.11 or later is needed: install it, or name it with make PYTHON=/path/to/python3")
 
-from tools import cache, charts, debian, environment, locks, prometheus, servers
+from tools import cache, charts, containers, debian, environment, locks, prometheus, servers
 from tools.command import SetupError
 
 COMMANDS = {
     "setup": environment.prepare,
     "servers": servers.prepare,
     "charts": charts.prepare,
+    "containers": containers.prepare,
     "prometheus": prometheus.prepare,
     "lock": locks.write,
 }
@@ -19,6 +20,7 @@ PACKAGES = {
     "setup": environment.missing_packages,
     "servers": servers.missing_packages,
     "charts": charts.missing_packages,
+    "containers": containers.missing_packages,
     "prometheus": prometheus.missing_packages,
     "lock": environment.missing_packages,
 }
@@ -26,6 +28,7 @@ DONE = {
     "setup": environment.is_prepared,
     "servers": servers.is_prepared,
     "charts": charts.is_prepared,
+    "containers": containers.is_prepared,
     "prometheus": prometheus.is_prepared,
 }
 
