@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format lock schemas clean check-deploy golden
+.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format licences lock schemas clean check-deploy golden
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ format: setup ## Format and mend what ruff can mend
 
 lock: ## Resolve requirements/*.txt anew
 	@$(TOOLS) lock
+
+licences: setup ## Write docs/licences.md: what the image ships, and under which licences
+	@$(BIN)/python -m tools.licences
 
 schemas: setup ## Write what is generated: the messages' JSON Schemas, the page of settings, .env.example
 	@$(BIN)/python -m stream schemas
