@@ -16,10 +16,17 @@ class Simulator:
     """Login, API and control on one port, files on another; runs in the loop that starts it."""
 
     def __init__(
-        self, settings: SimulatorSettings | None = None, *, host: str = "127.0.0.1", port: int = 0, files_port: int = 0
+        self,
+        settings: SimulatorSettings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        advertised: str = "",
+        port: int = 0,
+        files_port: int = 0,
     ) -> None:
         self.state = State(settings or SimulatorSettings())
         self._host = host
+        self._advertised = advertised
         self._port = port
         self._files_port = files_port
         self._runners: list[web.AppRunner] = []
@@ -58,4 +65,4 @@ class Simulator:
         self._runners.append(runner)
         await web.TCPSite(runner, self._host, port).start()
         host, bound_port = runner.addresses[0][:2]
-        return f"http://{host}:{bound_port}"
+        return f"http://{self._advertised or host}:{bound_port}"
