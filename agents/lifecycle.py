@@ -1,17 +1,52 @@
 """The lifecycle agent: previews end when their time has come."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
 
 from agents.render import expiry_row
 from agents.results import Results
 from agents.routing import Task
 from agents.said import LinkRow, forget_row
 from agents.storage import ObjectStore
-from agents.tables.due import Due
+from agents.tables.due import Due, DueRow
 from agents.tables.rows import Rows
-from stream.failures import Postponed, Reason
-from stream.messages import Expire, Forget, LifecycleCommand, LifecycleRecord
+from stream.failures import Postponed, Reason, Refused
+from stream.messages import (
+    Expire,
+    Forget,
+    LifecycleCommand,
+    LifecycleRecord,
+    Together,
+    decode_lifecycle_command,
+    encode,
+)
 from stream.telemetry import Metrics
+from stream.topics import Topics
+
+WRITTEN_AT_ONCE: Final = 64
+"""Results and rows: more side by side would hold the event loop for too long."""
+
+
+class CommandsTogether:
+    """Makes one record of the commands that are due at once, so that many objects are deleted by one request."""
+
+    def takes(self, row: DueRow) -> bool:
+        """Return whether the row holds a command as it was first written; what failed before goes alone."""
+        if row.headers:
+            return False
+        try:
+            return not isinstance(decode_lifecycle_command(row.value or b""), Together)
+        except msgspec.DecodeError:
+            return False
+
+    def together(self, rows: Sequence[DueRow]) -> bytes:
+        """Return the value of the record."""
+        commands = (decode_lifecycle_command(row.value or b"") for row in rows)
+        return encode(Together(commands=tuple(one for one in commands if not isinstance(one, Together))))
 
 
 class LifecycleAgent:
@@ -20,6 +55,7 @@ class LifecycleAgent:
     def __init__(
         self,
         *,
+        topics: Topics,
         store: ObjectStore,
         due: Due,
         links: Rows[LinkRow],
@@ -27,6 +63,7 @@ class LifecycleAgent:
         metrics: Metrics,
         clock: Callable[[], float],
     ) -> None:
+        self._topics = topics
         self._store = store
         self._due = due
         self._links = links
@@ -35,12 +72,12 @@ class LifecycleAgent:
         self._clock = clock
 
     async def run(self, task: Task[LifecycleCommand]) -> None:
-        """Carry out one command."""
-        match task.message:
-            case Expire():
-                await self._expire(task.message, task.record.partition)
-            case Forget():
-                await self._forget(task.message.event_id, task.record.partition)
+        """Carry out one command, or several that were due at once."""
+        message, partition = task.message, task.record.partition
+        commands = message.commands if isinstance(message, Together) else (message,)
+        await self._expire([command for command in commands if isinstance(command, Expire)], partition)
+        forgets = (command for command in commands if isinstance(command, Forget))
+        await _side_by_side(self._forget(command.event_id, partition) for command in forgets)
 
     async def _forget(self, event_id: str, partition: int) -> None:
         if not self._is_renewed(forget_row(event_id), partition):  # e.g. posted again after a late replay
@@ -51,14 +88,32 @@ class LifecycleAgent:
         renewed = self._due.get(partition, row)
         return renewed is not None and renewed.due_at > self._clock()
 
-    async def _expire(self, command: Expire, partition: int) -> None:
+    async def _expire(self, commands: Sequence[Expire], partition: int) -> None:
         now = self._clock()
-        if command.expires_at > now:
-            raise Postponed(Reason.NOT_DUE, "the preview's time has not come", command.expires_at)
-        if self._is_renewed(expiry_row(command.object_key), partition):
-            return  # rendered again meanwhile, e.g. by a replay
-        await self._store.delete(command.object_key)
-        self._metrics.previews_expired.inc()
+        latest = max((command.expires_at for command in commands), default=now)
+        if latest > now:
+            raise Postponed(Reason.NOT_DUE, "the preview's time has not come", latest)
+        # Others were rendered again meanwhile, e.g. by a replay.
+        ended = [one for one in commands if not self._is_renewed(expiry_row(one.object_key), partition)]
+        try:
+            await self._store.delete_many([command.object_key for command in ended])
+        except Refused:
+            if len(ended) == 1:
+                raise
+            await _side_by_side(self._alone(command, partition) for command in ended)  # most of them may go
+            return
+        await _side_by_side(self._tell(command, now) for command in ended)
+
+    async def _alone(self, command: Expire, partition: int) -> None:
+        row = DueRow(
+            due_at=self._clock(),
+            topic=self._topics.lifecycle,
+            key=command.conversation_id.encode(),
+            value=encode(Together(commands=(command,))),
+        )
+        await self._due.put(partition, expiry_row(command.object_key), row)
+
+    async def _tell(self, command: Expire, now: float) -> None:
         record = LifecycleRecord(
             event_id=command.event_id,
             conversation_id=command.conversation_id,
@@ -67,3 +122,10 @@ class LifecycleAgent:
             at=now,
         )
         await self._results.lifecycle(record)
+        self._metrics.previews_expired.inc()
+
+
+async def _side_by_side(works: Iterable[Awaitable[None]]) -> None:
+    remaining = iter(works)
+    while some := list(islice(remaining, WRITTEN_AT_ONCE)):
+        await asyncio.gather(*some)

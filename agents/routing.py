@@ -19,7 +19,7 @@ from agents.progress import Progress
 from agents.results import Results
 from agents.tables.due import Due, DueRow
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
-from stream.messages import Attachment, Expire, Forget, Preview
+from stream.messages import Attachment, Forget, LifecycleCommand, Preview, Together
 from stream.records.headers import Delivery, foreign
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 SUCCESSOR_SECONDS: Final = 10.0
 """How long a record waits for the worker that comes after one that the guard has stopped."""
 
-MessageT = TypeVar("MessageT", Attachment, Preview, Expire | Forget)
+MessageT = TypeVar("MessageT", Attachment, Preview, LifecycleCommand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Routing:
         )
 
 
-def attachment_of(message: Attachment | Preview | Expire | Forget) -> Attachment | None:
+def attachment_of(message: Attachment | Preview | LifecycleCommand) -> Attachment | None:
     """Return the attachment that a message is about, None for commands."""
     match message:
         case Attachment():
@@ -192,18 +192,25 @@ def attachment_of(message: Attachment | Preview | Expire | Forget) -> Attachment
             return None
 
 
-def conversation_of(message: Attachment | Preview | Expire | Forget) -> str:
-    """Return the conversation that a message is about; a `Forget` knows only its event."""
+def conversation_of(message: Attachment | Preview | LifecycleCommand) -> str:
+    """Return the conversation that a message is about, the first of several; a `Forget` knows only its event."""
     match message:
         case Preview():
             return message.attachment.conversation_id
         case Forget():
             return message.event_id
+        case Together():
+            return conversation_of(message.commands[0])
         case _:
             return message.conversation_id
 
 
-def event_id_of(message: Attachment | Preview | Expire | Forget) -> str:
-    """Return the event id of any message."""
-    attachment = attachment_of(message)
-    return attachment.event_id if attachment else message.event_id  # type: ignore[union-attr]
+def event_id_of(message: Attachment | Preview | LifecycleCommand) -> str:
+    """Return the event id of any message, of several commands the first one's."""
+    match message:
+        case Preview():
+            return message.attachment.event_id
+        case Together():
+            return message.commands[0].event_id
+        case _:
+            return message.event_id

@@ -109,7 +109,14 @@ class Forget(Struct, frozen=True, kw_only=True, rename="camel", tag_field="comma
     event_id: Identifier
 
 
-LifecycleCommand = Expire | Forget
+class Together(Struct, frozen=True, kw_only=True, rename="camel", tag_field="command", tag="together"):
+    """Commands whose time has come at once: carried out as one, with one request to the storage."""
+
+    version: Literal[1] = 1
+    commands: Annotated[tuple[Expire | Forget, ...], Meta(min_length=1)]
+
+
+LifecycleCommand = Expire | Forget | Together
 
 
 class Outcome(Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="outcome"):

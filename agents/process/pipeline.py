@@ -11,7 +11,7 @@ import faust
 from agents.kafka.lane import Flow, Lane, LaneLimits
 from agents.kafka.offsets import Offsets
 from agents.kafka.sender import Append, Send
-from agents.lifecycle import LifecycleAgent
+from agents.lifecycle import CommandsTogether, LifecycleAgent
 from agents.link import LinkAgent, LinkPolicy
 from agents.process.services import Services
 from agents.render import RenderAgent
@@ -76,7 +76,14 @@ class Pipeline:
         self.due_index = DueIndex()
         self.links = self._rows(LINKS_TABLE, LinkRow)
         self.due_rows = self._rows(DUE_TABLE, DueRow, self.due_index)
-        self.due = Due(self.due_rows, self.due_index, broker.send, time.time, self._topics.read)
+        self.due = Due(
+            self.due_rows,
+            self.due_index,
+            broker.send,
+            time.time,
+            self._topics.read,
+            gather={self._topics.lifecycle: CommandsTogether()},
+        )
         self._results = Results(self._topics, broker.send, metrics, time.time, safe.guard)
         self.lanes = self._make_lanes(crash)
 
@@ -164,6 +171,7 @@ class Pipeline:
 
     def _lifecycle_agent(self) -> LifecycleAgent:
         return LifecycleAgent(
+            topics=self._topics,
             store=self._services.store,
             due=self.due,
             links=self.links,

@@ -1,6 +1,6 @@
 """A store behind a circuit breaker, whose calls are repeated in place: putting and deleting twice changes nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from agents.storage.store import ObjectStore
@@ -37,6 +37,11 @@ class GuardedStore:
     async def delete(self, key: str) -> None:
         """Take the object away."""
         await self._call(key, lambda: self._store.delete(key))
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Take objects away."""
+        if keys:
+            await self._call(keys[0], lambda: self._store.delete_many(keys))
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the address to post; no network."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -70,6 +70,11 @@ class PresignedStore:
     async def delete(self, key: str) -> None:
         """Overwrite the picture with nothing."""
         await self._threads.call(self._put, key, b"", {"Cache-Control": "no-store"})
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Overwrite pictures with nothing, one by one: the address takes one key."""
+        for key in keys:
+            await self.delete(key)
 
     def url(self, key: str, expires_at: float, now: float) -> str:  # noqa: ARG002 - the CDN's addresses do not end
         """Return the public address."""

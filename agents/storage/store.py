@@ -1,5 +1,6 @@
 """What the agents ask of a store, and what every store says of its objects."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 MAX_CACHE_SECONDS: Final = (
@@ -25,6 +26,12 @@ class ObjectStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Take the object away; one that is not there is as good as deleted."""
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        """Take many objects away at once, with as few requests as the server allows.
+
+        When it raises some may be gone: it is to be called again with all of them.
+        """
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the address to post, which works until `expires_at` (Unix seconds); no network."""

@@ -1,12 +1,17 @@
 """The due table: records that are to be sent to a topic and partition at a time.
 
-One table, one index and one timer serve delayed retries, expiry of previews and the forgetting of `links` rows.
+One table, one index and one timer serve delayed retries, expiry of previews and the forgetting of `links` rows. What is
+due at once for the same partition of a topic may be sent together, where somebody says how.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from typing import Annotated, Final
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Final, Protocol
 
 from aiokafka.errors import KafkaError
 from msgspec import Meta, Struct
@@ -20,10 +25,15 @@ from stream.records.headers import RecordHeaders
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS: Final = 256
-"""Rows sent side by side, so that a backlog neither floods the producer nor trickles, nor holds the loop for long."""
-IN_FLIGHT_ROWS: Final = 16 * BATCH_ROWS
-"""Most sends that may hang at a time."""
+LOOKED_AT_ROWS: Final = 1000
+"""Due rows that one batch is made of at most."""
+ALONE_ROWS: Final = 128
+"""Of these, sent side by side each as a record of its own: more of them would hold the event loop for too long."""
+TOGETHER_BYTES: Final = 400_000
+"""Of the values that are sent as one record; its dead letter holds them in base64 and has to fit, too."""
+TOMBSTONES_AT_ONCE: Final = 64
+IN_FLIGHT_ROWS: Final = 4096
+"""Most rows whose sends may hang at a time."""
 SWEEP_SECONDS: Final = 10.0
 REFUSED_SECONDS: Final = 60.0
 """How long a row that Kafka refuses makes room for others, before it is sent again."""
@@ -40,6 +50,32 @@ class DueRow(Struct, frozen=True, kw_only=True, rename="camel"):
     headers: RecordHeaders = []
 
 
+class Gather(Protocol):
+    """Makes one record of several that are due at once."""
+
+    def takes(self, row: DueRow) -> bool:
+        """Return whether a row's record may be sent together with others."""
+
+    def together(self, rows: Sequence[DueRow]) -> bytes:
+        """Return the value of the record that stands for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shipment:
+    """Rows of one partition and topic that are sent as one record."""
+
+    partition: int
+    rows: Sequence[tuple[str, DueRow]]
+
+    @property
+    def topic(self) -> str:
+        return self.rows[0][1].topic
+
+    @property
+    def places(self) -> list[Place]:
+        return [(self.partition, key) for key, _ in self.rows]
+
+
 class Due:
     """Writes due rows, and sends those whose time has come."""
 
@@ -51,14 +87,18 @@ class Due:
         clock: Callable[[], float],
         destinations: Collection[str],
         *,
+        gather: Mapping[str, Gather] = MappingProxyType({}),
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
+        """Take the parts; `gather` says for which topics, and how, records are sent together."""
         self._rows = rows
         self._index = index
         self._send = send
         self._clock = clock
         self._destinations = destinations
+        self._gather = gather
         self._sweep_seconds = sweep_seconds
+        self._in_turn = asyncio.Lock()
         self._in_flight: dict[Place, asyncio.Task[bool]] = {}
         self._draining = False
 
@@ -79,9 +119,9 @@ class Due:
         """
         swept = 0
         all_gone = True
-        while all_gone and may_begin() and (begun := self._begin_batch()):
-            swept += len(begun)
-            done, hanging = await asyncio.wait(begun, timeout=self._sweep_seconds)
+        while all_gone and may_begin() and (shipments := self._shipments()):
+            swept += sum(len(one.rows) for one in shipments)
+            done, hanging = await asyncio.wait(map(self._begin, shipments), timeout=self._sweep_seconds)
             all_gone = not hanging and all(not task.cancelled() and task.result() for task in done)
         return swept
 
@@ -93,7 +133,7 @@ class Due:
         """
         self._draining = True
         if self._in_flight:
-            await asyncio.wait(self._in_flight.values(), timeout=min(deadline_seconds, self._sweep_seconds))
+            await asyncio.wait(set(self._in_flight.values()), timeout=min(deadline_seconds, self._sweep_seconds))
         await self.close()
 
     def resume(self) -> None:
@@ -102,45 +142,82 @@ class Due:
 
     async def close(self) -> None:
         """Give up the sends that hang; their rows stay."""
-        for task in self._in_flight.values():
+        tasks = set(self._in_flight.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._in_flight.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin_batch(self) -> list[asyncio.Task[bool]]:
+    def _shipments(self) -> list[_Shipment]:
+        """Return the next batch of what is due."""
         if self._draining or len(self._in_flight) >= IN_FLIGHT_ROWS:
             return []
         now = self._clock()
-        begun = []
-        for partition, key in self._index.due(now, BATCH_ROWS, but=self._in_flight):
+        alone: list[_Shipment] = []
+        gathered: defaultdict[tuple[int, str], list[tuple[str, DueRow]]] = defaultdict(list)
+        for partition, key in self._index.due(now, LOOKED_AT_ROWS, but=self._in_flight):
             row = self._rows.get(partition, key)
-            if row is not None and row.due_at <= now:
-                begun.append(self._begin(partition, key, row))
-        return begun
+            if row is None or row.due_at > now:
+                continue
+            if (gather := self._gather.get(row.topic)) is not None and gather.takes(row):
+                gathered[partition, row.topic].append((key, row))
+            elif len(alone) < ALONE_ROWS:
+                alone.append(_Shipment(partition, [(key, row)]))
+        together = (_Shipment(place[0], some) for place, rows in gathered.items() for some in _in_parts(rows))
+        return [*alone, *together]
 
-    def _begin(self, partition: int, key: str, row: DueRow) -> asyncio.Task[bool]:
-        task = asyncio.create_task(self._fire(partition, key, row))
-        self._in_flight[partition, key] = task
-        task.add_done_callback(lambda _: self._in_flight.pop((partition, key)))
+    def _begin(self, shipment: _Shipment) -> asyncio.Task[bool]:
+        task = asyncio.create_task(self._fire(shipment))
+        places = shipment.places
+        self._in_flight.update(dict.fromkeys(places, task))
+        task.add_done_callback(lambda _: [self._in_flight.pop(place) for place in places])
         return task
 
-    async def _fire(self, partition: int, key: str, row: DueRow) -> bool:
-        """Send one row; return whether it stands before no other row any more."""
+    async def _fire(self, shipment: _Shipment) -> bool:
+        """Send one record; return whether its rows stand before no other row any more."""
+        try:
+            await self._send_record(shipment)
+            await self._delete(shipment)
+        except Held as held:  # the rows may be another worker's by now, who then sends them again
+            logger.info("due.not_ours", extra={"row": shipment.rows[0][0], "reason": held.reason})
+            return False
+        except (KafkaError, Refused) as error:  # for good, not away: the rows stay, for whoever mends the cause
+            refused = {"topic": shipment.topic, "row": shipment.rows[0][0], "error": repr(error)}
+            logger.error("due.refused", extra=refused)  # noqa: TRY400
+            for key, row in shipment.rows:
+                self._make_room(shipment.partition, key, row)
+        return True
+
+    async def _send_record(self, shipment: _Shipment) -> None:
+        partition, ((key, row), *others) = shipment.partition, shipment.rows
         if row.topic not in self._destinations or row.key is row.value is None:
             logger.error("due.foreign", extra={"topic": row.topic, "row": key})  # somebody else's row in our changelog
-            await self._rows.delete(partition, key, only=row)
-            return True
-        try:
+        elif others:
+            value = self._gather[row.topic].together([each for _, each in shipment.rows])
+            await self._send(row.topic, key=None, value=value, partition=partition)
+        else:
             await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
-            await self._rows.delete(partition, key, only=row)
-        except Held as held:  # the row may be another worker's by now, who then sends it again
-            logger.info("due.not_ours", extra={"row": key, "reason": held.reason})
-            return False
-        except (KafkaError, Refused) as error:  # for good, not away: the row stays, for whoever mends the cause
-            logger.error("due.refused", extra={"topic": row.topic, "row": key, "error": repr(error)})  # noqa: TRY400
-            self._make_room(partition, key, row)
-        return True
+
+    async def _delete(self, shipment: _Shipment) -> None:
+        async with self._in_turn if len(shipment.rows) > 1 else nullcontext():
+            for first in range(0, len(shipment.rows), TOMBSTONES_AT_ONCE):
+                some = shipment.rows[first : first + TOMBSTONES_AT_ONCE]
+                await asyncio.gather(*(self._rows.delete(shipment.partition, key, only=row) for key, row in some))
 
     def _make_room(self, partition: int, key: str, row: DueRow) -> None:
         """Let others go before a row that is refused, or as many as a sweep takes would keep all others from going."""
         if self._rows.get(partition, key) == row:
             self._index.put(partition, key.encode(), replace(row, due_at=self._clock() + REFUSED_SECONDS))
+
+
+def _in_parts(rows: Sequence[tuple[str, DueRow]]) -> Iterator[list[tuple[str, DueRow]]]:
+    """Yield the rows in parts that one record can hold."""
+    part: list[tuple[str, DueRow]] = []
+    size = 0
+    for key, row in rows:
+        size += len(row.value or b"")
+        if part and size > TOGETHER_BYTES:
+            yield part
+            part, size = [], len(row.value or b"")
+        part.append((key, row))
+    if part:
+        yield part

@@ -151,6 +151,12 @@ class Outside:
     async def exists(self, key: str) -> bool:  # noqa: ARG002
         return True
 
+    async def delete_many(self, keys: Any) -> None:
+        await self._flows.wait()
+        async with self._moved:
+            self.deleted += len(keys)
+            self._moved.notify_all()
+
     async def delete(self, key: str) -> None:  # noqa: ARG002
         await self._flows.wait()
         async with self._moved:

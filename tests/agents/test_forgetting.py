@@ -5,7 +5,7 @@ from agents.routing import Agent
 from stream.failures import Stage
 from stream.messages import decode_lifecycle_command
 from tests.agents.test_link import Bench
-from tests.agents.worlds import NOW, SentRecord
+from tests.agents.worlds import NOW, TOPICS, SentRecord
 
 LIFETIME = 7200.0
 
@@ -16,6 +16,7 @@ class Life(Bench):
     def __init__(self) -> None:
         super().__init__()
         lifecycle = LifecycleAgent(
+            topics=TOPICS,
             store=self.store,
             due=self.world.due,
             links=self.world.links,

@@ -119,6 +119,7 @@ class Bench:
         )
         self.agent = Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=agent.run)
         lifecycle = LifecycleAgent(
+            topics=TOPICS,
             store=self.store,
             due=self.world.due,
             links=self.world.links,

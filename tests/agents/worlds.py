@@ -1,7 +1,7 @@
 """Everything around an agent, in memory: what the unit tests of the agents run against."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -10,11 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from agents.guard import Guard, GuardLimits
 from agents.kafka.lane import Record
+from agents.lifecycle import CommandsTogether
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.said import LinkRow
 from agents.tables.due import Due, DueRow
 from agents.tables.due_index import DueIndex
+from stream.failures import Reason, Refused
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
 from stream.records.headers import RecordHeaders, as_dict
 from stream.retry import Patience, RetryPolicy
@@ -73,7 +75,9 @@ class World:
         index = DueIndex()
         self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
         self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
-        self.due = Due(self.due_rows, index, self.send, self.clock, TOPICS.read)
+        self.due = Due(
+            self.due_rows, index, self.send, self.clock, TOPICS.read, gather={TOPICS.lifecycle: CommandsTogether()}
+        )
         self.results = Results(TOPICS, self.send, self.metrics, self.clock, self.guard)
         self.routing = Routing(
             results=self.results,
@@ -149,6 +153,8 @@ class MemoryStore:
     def __init__(self, journal: list[str]) -> None:
         self.objects: dict[str, bytes] = {}
         self.failing: Exception | None = None
+        self.refused: set[str] = set()
+        """Keys that the storage will not delete."""
         self._journal = journal
 
     async def start(self) -> None: ...
@@ -167,6 +173,14 @@ class MemoryStore:
         self._fail()
         self._journal.append("object delete")
         self.objects.pop(key, None)
+
+    async def delete_many(self, keys: Sequence[str]) -> None:
+        self._fail()
+        if refused := self.refused.intersection(keys):
+            raise Refused(Reason.STORAGE_REFUSED, f"not these: {refused}")
+        self._journal.append(f"{len(keys)} objects delete")
+        for key in keys:
+            self.objects.pop(key, None)
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         return f"https://cdn.example/{key}?signed={now:.0f}-{expires_at:.0f}"

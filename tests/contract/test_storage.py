@@ -129,6 +129,29 @@ async def test_a_deleted_picture_can_no_longer_be_seen_and_may_be_deleted_again(
     assert BODY not in get(url).data
 
 
+async def test_many_objects_are_deleted_at_once_those_that_are_not_there_too(store: ObjectStore) -> None:
+    keys = [f"c/many-{number}.webp" for number in range(12)]
+    await asyncio.gather(*(put(store, key) for key in keys))
+    await store.delete_many([*keys[:10], "c/never-was.webp"])
+    await store.delete_many(keys[:10])
+    await store.delete_many([])
+    assert await asyncio.gather(*(store.exists(key) for key in keys)) == [*[False] * 10, True, True]
+
+
+async def test_more_objects_than_one_request_takes_are_deleted(s3: S3Server) -> None:
+    store = create_store(settings(s3))
+    await put(store, "c/last.webp")
+    await store.delete_many([*(f"c/{number}.webp" for number in range(1000)), "c/last.webp"])
+    assert not await store.exists("c/last.webp")
+    await store.close()
+
+
+async def test_many_objects_of_a_bucket_that_is_missing_are_as_good_as_deleted(s3: S3Server) -> None:
+    store = create_store(settings(s3))
+    await store.delete_many(["c/k.webp"])
+    await store.close()
+
+
 async def test_writing_twice_is_harmless(store: ObjectStore) -> None:
     await put(store, "c/twice.webp")
     assert get(await put(store, "c/twice.webp")).data == BODY

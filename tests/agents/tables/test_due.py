@@ -1,11 +1,11 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
-from agents.tables.due import BATCH_ROWS, REFUSED_SECONDS, Due, DueRow
+from agents.tables.due import ALONE_ROWS, REFUSED_SECONDS, TOGETHER_BYTES, Due, DueRow
 from agents.tables.due_index import DueIndex
 from agents.tables.rows import Rows
 from stream.failures import Held, Reason
@@ -105,16 +105,16 @@ async def test_as_many_rows_as_a_sweep_takes_that_hang_or_are_refused_hold_up_no
     rows = make_rows(Changelog(), DueRow, index)
     now = [50.0]
     due = Due(rows, index, send, lambda: now[0], ["attachments", "bad"], sweep_seconds=0.01)
-    for number in range(BATCH_ROWS):
+    for number in range(ALONE_ROWS):
         await due.put(0, str(number), DueRow(due_at=1.0, topic="bad", key=b"k"))
     await due.put(0, "good", row(10.0))
     await due.sweep()
     await due.sweep()
     assert sent == ["attachments"]
     now[0] += REFUSED_SECONDS
-    assert await due.sweep() == (BATCH_ROWS if refused else 0)
+    assert await due.sweep() == (ALONE_ROWS if refused else 0)
     await due.close()
-    assert len(list(rows.items(0))) == BATCH_ROWS
+    assert len(list(rows.items(0))) == ALONE_ROWS
 
 
 async def test_a_row_of_somebody_else_is_dropped_unsent() -> None:
@@ -202,19 +202,19 @@ async def test_a_send_that_hangs_is_given_up_when_its_partition_is_about_to_move
 async def test_a_sweep_goes_on_until_nothing_is_due() -> None:
     sent = Sent()
     due, rows = due_table(Changelog(), sent, now=50.0)
-    for number in range(2 * BATCH_ROWS + 1):
+    for number in range(2 * ALONE_ROWS + 1):
         await due.put(number % 3, str(number), row(10.0))
-    assert await due.sweep() == 2 * BATCH_ROWS + 1
-    assert len(sent.records) == 2 * BATCH_ROWS + 1
+    assert await due.sweep() == 2 * ALONE_ROWS + 1
+    assert len(sent.records) == 2 * ALONE_ROWS + 1
     assert [list(rows.items(partition)) for partition in range(3)] == [[], [], []]
 
 
 async def test_a_sweep_begins_with_no_further_batch_once_it_may_not() -> None:
     due, _ = due_table(Changelog(), Sent(), now=50.0)
-    for number in range(2 * BATCH_ROWS):
+    for number in range(2 * ALONE_ROWS):
         await due.put(0, str(number), row(10.0))
     answers = iter([True, False])
-    assert await due.sweep(lambda: next(answers)) == BATCH_ROWS
+    assert await due.sweep(lambda: next(answers)) == ALONE_ROWS
 
 
 async def test_a_sweep_does_not_try_again_at_once_what_is_held() -> None:
@@ -231,3 +231,56 @@ async def test_a_sweep_does_not_try_again_at_once_what_is_held() -> None:
     assert await due.sweep() == 1
     assert tried == ["attachments"]
     assert await due.sweep() == 1
+
+
+class Joined:
+    """Sends all but empty values together, parted by commas."""
+
+    def takes(self, row: DueRow) -> bool:
+        return bool(row.value)
+
+    def together(self, rows: Sequence[DueRow]) -> bytes:
+        return b",".join(row.value or b"" for row in rows)
+
+
+def gathering_table(sent: Sent) -> tuple[Due, Rows[DueRow]]:
+    index = DueIndex()
+    rows = make_rows(Changelog(), DueRow, index)
+    return Due(rows, index, sent, lambda: 50.0, ["attachments", "previews"], gather={"attachments": Joined()}), rows
+
+
+async def test_rows_of_one_partition_that_are_due_at_once_are_sent_together_where_somebody_says_how() -> None:
+    sent = Sent()
+    due, rows = gathering_table(sent)
+    for partition, key, value in ((0, "a", b"a"), (0, "b", b"b"), (1, "c", b"c")):
+        await due.put(partition, key, row(10.0, value))
+    await due.put(0, "other topic", DueRow(due_at=10.0, topic="previews", value=b"d"))
+    await due.put(0, "not taken", DueRow(due_at=10.0, topic="attachments", key=b"k", value=b""))
+    assert await due.sweep() == 5
+    assert sorted(sent.records) == [
+        ("attachments", 0, b""),
+        ("attachments", 0, b"a,b"),
+        ("attachments", 1, b"c"),
+        ("previews", 0, b"d"),
+    ]
+    assert [list(rows.items(partition)) for partition in range(2)] == [[], []]
+
+
+async def test_no_more_is_sent_together_than_one_record_holds() -> None:
+    sent = Sent()
+    due, _ = gathering_table(sent)
+    for number in range(3):
+        await due.put(0, str(number), row(10.0, b"v" * (TOGETHER_BYTES // 2)))
+    await due.sweep()
+    assert [len(value or b"") for _, _, value in sent.records] == [TOGETHER_BYTES + 1, TOGETHER_BYTES // 2]
+
+
+async def test_of_rows_that_are_sent_together_one_that_was_written_anew_meanwhile_stays() -> None:
+    async def write_anew() -> None:
+        await rows.put(0, "b", row(500.0, b"new"))
+
+    due, rows = gathering_table(Sent(write_anew))
+    for key in ("a", "b"):
+        await due.put(0, key, row(10.0, key.encode()))
+    await due.sweep()
+    assert [key for key, _ in rows.items(0)] == ["b"]

@@ -1,0 +1,148 @@
+"""Previews that expire at once are deleted and told of together."""
+
+import pytest
+
+from agents.lifecycle import WRITTEN_AT_ONCE, LifecycleAgent
+from agents.render import expiry_row
+from agents.routing import Agent
+from agents.tables.due import DueRow
+from stream.failures import Reason, Retryable, Stage
+from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
+from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
+
+EXPIRES_AT = NOW + 60
+
+
+def expire(number: int) -> Expire:
+    return Expire(
+        event_id=f"e{number}", conversation_id=f"c{number % 3}", object_key=f"c/{number}.webp", expires_at=EXPIRES_AT
+    )
+
+
+class Life:
+    """Stored previews with their due rows, and the agent that ends them."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.store = MemoryStore(self.world.journal)
+        agent = LifecycleAgent(
+            topics=TOPICS,
+            store=self.store,
+            due=self.world.due,
+            links=self.world.links,
+            results=self.world.results,
+            metrics=self.world.metrics,
+            clock=self.world.clock,
+        )
+        self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=agent.run)
+
+    async def stored(self, count: int) -> None:
+        for number in range(count):
+            command = expire(number)
+            self.store.objects[command.object_key] = b"RIFF"
+            row = DueRow(due_at=EXPIRES_AT, topic=TOPICS.lifecycle, key=b"c", value=encode(command))
+            await self.world.due.put(2, expiry_row(command.object_key), row)
+
+    async def sweep(self) -> list[bytes]:
+        """Let the timer fire; return what it sent to [lifecycle]."""
+        before = len(self.world.to(TOPICS.lifecycle))
+        await self.world.due.sweep()
+        return [record.value or b"" for record in self.world.to(TOPICS.lifecycle)[before:]]
+
+    async def obey(self, value: bytes) -> None:
+        await self.world.run(self.agent, value)
+
+    @property
+    def expired(self) -> list[str]:
+        return [record.object_key for record in self.world.lifecycle() if record.state == "expired"]
+
+
+async def test_previews_that_expire_at_once_are_one_record_one_deletion_and_a_result_each() -> None:
+    life = Life()
+    count = 2 * WRITTEN_AT_ONCE + 1
+    await life.stored(count)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    assert life.world.waiting() == {}
+    await life.obey(value)
+    assert life.store.objects == {}
+    assert life.world.journal.count(f"{count} objects delete") == 1
+    assert sorted(life.expired) == sorted(f"c/{number}.webp" for number in range(count))
+
+
+async def test_a_preview_that_was_rendered_again_is_left_out() -> None:
+    life = Life()
+    await life.stored(3)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    later = DueRow(due_at=EXPIRES_AT + 60, topic=TOPICS.lifecycle, key=b"c", value=encode(expire(1)))
+    await life.world.due.put(2, expiry_row("c/1.webp"), later)
+    await life.obey(value)
+    assert sorted(life.store.objects) == ["c/1.webp"]
+    assert sorted(life.expired) == ["c/0.webp", "c/2.webp"]
+
+
+async def test_while_the_storage_is_away_nothing_is_told_and_all_of_it_comes_again() -> None:
+    life = Life()
+    await life.stored(3)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.store.failing = Retryable(Reason.STORAGE_UNAVAILABLE, "away")
+    await life.obey(value)
+    assert life.expired == []
+    (again,) = life.world.waiting().values()
+    assert again.value == value
+    life.store.failing = None
+    await life.obey(value)
+    assert len(life.expired) == 3
+    assert life.store.objects == {}
+
+
+async def test_one_that_the_storage_refuses_keeps_no_other_and_becomes_a_dead_letter_of_its_own() -> None:
+    life = Life()
+    await life.stored(3)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.store.refused = {"c/1.webp"}
+    await life.obey(value)
+    assert life.expired == []
+    for alone in await life.sweep():
+        await life.obey(alone)
+    assert sorted(life.expired) == ["c/0.webp", "c/2.webp"]
+    (letter,) = life.world.dead_letters()
+    command = decode_lifecycle_command(letter.payload)
+    assert isinstance(command, Together)
+    assert [one.event_id for one in command.commands] == ["e1"]
+
+
+async def test_a_clock_that_is_behind_waits_for_the_latest_of_them() -> None:
+    life = Life()
+    await life.stored(2)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.world.clock.now = EXPIRES_AT - 5
+    await life.obey(value)
+    (again,) = life.world.waiting().values()
+    assert again.due_at == EXPIRES_AT
+    assert len(life.store.objects) == 2
+
+
+async def test_rows_that_are_to_be_forgotten_go_with_them() -> None:
+    life = Life()
+    await life.stored(1)
+    forget = DueRow(due_at=EXPIRES_AT, topic=TOPICS.lifecycle, key=b"c", value=encode(Forget(event_id="e9")))
+    await life.world.due.put(2, "forget/e9", forget)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    await life.obey(value)
+    assert life.expired == ["c/0.webp"]
+    assert list(life.world.links.items(2)) == []
+
+
+@pytest.mark.parametrize("value", [b"{not json", encode(Together(commands=(expire(0),)))])
+async def test_what_is_no_single_command_is_sent_as_it_is(value: bytes) -> None:
+    life = Life()
+    for key in ("one", "two"):
+        await life.world.due.put(2, key, DueRow(due_at=EXPIRES_AT, topic=TOPICS.lifecycle, key=b"c", value=value))
+    life.world.clock.now = EXPIRES_AT
+    assert await life.sweep() == [value, value]
