@@ -5,20 +5,19 @@ done; 1 something is left to mend, or Kafka cannot be reached; 2 a wrong setting
 backfill) nothing is meant.
 """
 
-import argparse
-import math
 import os
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from stream.arguments import moment, positive, rate
 from stream.console import Console
 from stream.failures import Reason, Stage
 from stream.settings import BridgeSettings, KafkaSettings, WrongSettingError, load
+from stream.unfinished.arguments import add_arguments
 
 OK: Final = 0
 FAILED: Final = 1
@@ -64,6 +63,7 @@ def parser() -> ArgumentParser:
     _add_topics(commands)
     _add_dead_letters(commands)
     _add_backfill(commands)
+    _add_unfinished(commands)
     schemas = _command(commands, "schemas", _schemas, "write the schemas of messages, topics and HTTP")
     schemas.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: %(default)s)")
     settings = _command(commands, "settings", _settings, "print the bridge's settings as they are in force")
@@ -104,7 +104,7 @@ def _add_dead_letters(commands: Any) -> None:
     replaying = _command(actions, "replay", _dead_letters, "send dead letters back to the topic they came from")
     _add_doing(replaying, "sending several")
     replaying.add_argument(
-        "--rate", type=_rate, default=REPLAY_RATE, help="records a second, 0 for no limit (default: %(default)g)"
+        "--rate", type=rate, default=REPLAY_RATE, help="records a second, 0 for no limit (default: %(default)g)"
     )
     replaying.add_argument("--force", action="store_true", help="also those that were replayed three times already")
     purging = _command(actions, "purge", _dead_letters, "remove dead letters for good")
@@ -116,7 +116,7 @@ def _add_dead_letters(commands: Any) -> None:
 def _add_backfill(commands: Any) -> None:
     command = _command(commands, "backfill", _backfill, "publish what webhooks should have brought and did not")
     command.epilog = BACKFILL_EXIT_CODES
-    add_time = partial(command.add_argument, type=_time, metavar="AGE|TIME")
+    add_time = partial(command.add_argument, type=moment, metavar="AGE|TIME")
     add_time("--since", help="files sent from then on: 90s, 15m, 2h, 7d or an ISO 8601 time")
     add_time("--until", help="files sent before then, written likewise (default: 5m)")
     add_time("--started-since", help="in conversations that started from then on (default: 7 days before --since)")
@@ -128,12 +128,12 @@ def _add_backfill(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="print a line of JSON for each file, and the sums")
     command.add_argument(
         "--calls-per-minute",
-        type=_positive,
+        type=positive,
         help="calls to Genesys, of which the workers do not know (default: a fifth of what the OAuth clients may make)",
     )
     command.add_argument(
         "--wait-seconds",
-        type=_positive,
+        type=positive,
         default=BACKFILL_WAIT_SECONDS,
         help="how long to wait for Genesys when it does not answer (default: %(default)g)",
     )
@@ -145,6 +145,10 @@ def _add_backfill(commands: Any) -> None:
         action="store_true",
         help="look at times of which Kafka no longer knows the deliveries",
     )
+
+
+def _add_unfinished(commands: Any) -> None:
+    add_arguments(_command(commands, "unfinished", _unfinished, "name events that have no end, and send them again"))
 
 
 def _add_doing(command: ArgumentParser, what: str) -> None:
@@ -173,10 +177,10 @@ def _add_filters(command: ArgumentParser) -> None:
     )
     command.add_argument("--conversation", metavar="ID", help="only of this conversation")
     command.add_argument(
-        "--since", type=_time, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
+        "--since", type=moment, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
     )
     command.add_argument(
-        "--until", "--older-than", type=_time, metavar="AGE|TIME", help="only earlier ones, written likewise"
+        "--until", "--older-than", type=moment, metavar="AGE|TIME", help="only earlier ones, written likewise"
     )
 
 
@@ -186,31 +190,6 @@ def _command(commands: Any, name: str, run: Callable[[Namespace, Console], int],
     )
     command.set_defaults(run=run)
     return command
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 <= rate < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
-    return rate
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
-
-
-def _time(text: str) -> float:
-    from stream.dead_letters.letters import parse_time  # noqa: PLC0415
-
-    try:
-        return parse_time(text, time.time())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither an age (90s, 15m, 2h, 7d) nor an ISO 8601 time"
-        ) from error
 
 
 def _bridge(_options: Namespace, _console: Console) -> int:
@@ -274,6 +253,19 @@ def _backfill(options: Namespace, console: Console) -> int:
 
     try:
         return backfill(settings, options, console)
+    except (KafkaUnreachableError, UnknownTopicError) as error:
+        console.complain(str(error))
+        return FAILED
+
+
+def _unfinished(options: Namespace, console: Console) -> int:
+    settings = load(KafkaSettings)
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
+    from stream.unfinished.command import run  # noqa: PLC0415
+
+    try:
+        return run(settings, options, console)
     except (KafkaUnreachableError, UnknownTopicError) as error:
         console.complain(str(error))
         return FAILED
