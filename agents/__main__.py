@@ -1,4 +1,4 @@
-"""`python -m agents worker|render`: the commands of the acting side."""
+"""`python -m agents worker|render|reconcile`: the commands of the acting side."""
 
 import argparse
 import asyncio
@@ -38,9 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "1 when some got a verdict instead, 2 when some could not be read or there is no renderer.",
     )
     _add_render_arguments(render)
+    reconcile = commands.add_parser(
+        "reconcile",
+        help="find stored previews that nothing refers to",
+        description="Compares the bucket with the due table and names previews that nothing will ever delete, as after "
+        "a changelog was lost. Safe beside live workers. Needs the workers' settings, and a bucket that no other "
+        "deployment uses. Exit codes: 0 no orphan is left; 1 some are; 2 a wrong setting, or Kafka or the storage "
+        "gave no answer.",
+    )
+    _add_reconcile_arguments(reconcile)
     given = parser.parse_args(arguments)
     try:
-        return _worker() if given.command == "worker" else _render(given)
+        match given.command:
+            case "worker":
+                return _worker()
+            case "reconcile":
+                return _reconcile(given)
+            case _:
+                return _render(given)
     except WrongSettingError as error:
         sys.stderr.write(f"{error}\n")
         return WRONG_USAGE
@@ -50,6 +65,28 @@ def _add_render_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a file to render")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--out", metavar="DIR", type=Path, help="write the previews into this folder")
+
+
+def _add_reconcile_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--delete", action="store_true", help="delete the orphans that are older than the grace period")
+    parser.add_argument(
+        "--grace-hours", type=float, default=24.0, metavar="HOURS", help="leave younger ones alone (default: 24)"
+    )
+    parser.add_argument(
+        "--at-most", type=int, default=1000, metavar="N", help="delete nothing if there are more (default: 1000)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of lines")
+
+
+def _reconcile(given: argparse.Namespace) -> int:
+    from agents.reconcile import run  # noqa: PLC0415 - `--help` must not pay for it
+    from agents.settings import WorkerSettings  # noqa: PLC0415
+    from stream.console import Console  # noqa: PLC0415
+    from stream.telemetry import configure_logging  # noqa: PLC0415
+
+    settings = load(WorkerSettings)
+    configure_logging("WARNING", "text")
+    return run(settings, given, Console.of_process())
 
 
 def _render(given: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 from stream.messages import Attachment, event_id
@@ -9,6 +10,8 @@ from stream.settings import Secret
 
 CONVERSATION_HEX_DIGITS: Final = 32  # 128 bits
 OBJECT_HEX_DIGITS: Final = 40  # 160 bits: with a public base URL, knowing the key is the whole access control
+
+_OBJECT_KEY: Final = re.compile(rf"[0-9a-f]{{{CONVERSATION_HEX_DIGITS}}}/[0-9a-f]{{{OBJECT_HEX_DIGITS}}}\.webp")
 
 
 def object_key(secret: Secret, attachment: Attachment, content_sha256: str, render_version: str) -> str:
@@ -32,6 +35,11 @@ def object_key(secret: Secret, attachment: Attachment, content_sha256: str, rend
 def conversation_prefix(secret: Secret, conversation_id: str) -> str:
     """Return what the keys of all previews of one conversation start with, slash included."""
     return _mac(secret, "conversation", conversation_id)[:CONVERSATION_HEX_DIGITS] + "/"
+
+
+def is_object_key(key: str) -> bool:
+    """Return whether a key has the form of those that `object_key` makes."""
+    return _OBJECT_KEY.fullmatch(key) is not None
 
 
 def _mac(secret: Secret, *fields: str) -> str:

@@ -1,5 +1,6 @@
 """Previews on any S3 server, through the minio client."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -8,12 +9,14 @@ from io import BytesIO
 from typing import Final
 
 from minio import Minio
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
 
-from agents.storage.store import object_headers
+from agents.storage.store import StoredObject, object_headers
 from agents.storage.threads import StorageThreads
-from agents.storage.verdicts import failure_of_answer
+from agents.storage.verdicts import failure_of, failure_of_answer
 
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 DELETED_AT_ONCE: Final = 1000  # what one DeleteObjects takes
@@ -77,6 +80,10 @@ class S3Store:
         for first in range(0, len(keys), DELETED_AT_ONCE):
             await self._threads.call(self._delete_many, keys[first : first + DELETED_AT_ONCE])
 
+    async def listed(self) -> list[StoredObject]:
+        """Return every object of the bucket; none where there is no bucket. However long it takes."""
+        return await asyncio.to_thread(self._listed)
+
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the public address, or a presigned GET that ends at `expires_at` (7 days from now at most)."""
         if self._public_base_url:
@@ -132,6 +139,17 @@ class S3Store:
             raise
         return True
 
+    def _listed(self) -> list[StoredObject]:
+        try:
+            found = list(self._client.list_objects(self._bucket, recursive=True))
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                return []
+            raise failure_of(error) from error
+        except (MinioException, HTTPError, OSError) as error:
+            raise failure_of(error) from error
+        return [_stored(one) for one in found]
+
     def _delete_many(self, keys: Sequence[str]) -> None:
         try:
             refused = list(self._client.remove_objects(self._bucket, map(DeleteObject, keys)))
@@ -153,3 +171,12 @@ class S3Store:
         except S3Error as error:
             if error.code not in _ABSENT and error.code != "NoSuchBucket":
                 raise
+
+
+def _stored(found: Object) -> StoredObject:
+    modified = found.last_modified
+    return StoredObject(
+        key=found.object_name or "",
+        size_bytes=found.size or 0,
+        modified_at=modified.timestamp() if modified is not None else math.inf,  # unknown: never old enough
+    )

@@ -1,11 +1,19 @@
 """What the agents ask of a store, and what every store says of its objects."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 MAX_CACHE_SECONDS: Final = (
     3600  # a cache counts max-age from its own fetch, so this is how long it may outlive an object
 )
+
+
+class StoredObject(NamedTuple):
+    """An object as a listing names it; `modified_at` in Unix seconds."""
+
+    key: str
+    size_bytes: int
+    modified_at: float
 
 
 class ObjectStore(Protocol):
