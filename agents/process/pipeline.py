@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import faust
 
@@ -76,9 +76,21 @@ class Pipeline:
         self.due_index = DueIndex()
         self.links = self._rows(LINKS_TABLE, LinkRow)
         self.due_rows = self._rows(DUE_TABLE, DueRow, self.due_index)
-        self.due = Due(self.due_rows, self.due_index, broker.send, time.time, self._topics.read)
+        self.due = Due(
+            self.due_rows,
+            self.due_index,
+            broker.send,
+            time.time,
+            self._topics.read,
+            on_fired=lambda topic: metrics.due_fired.labels(topic).inc(),
+        )
         self._results = Results(self._topics, broker.send, metrics, time.time, safe.guard)
         self.lanes = self._make_lanes(crash)
+
+    @property
+    def tables(self) -> dict[str, Rows[Any]]:
+        """Return the tables by name."""
+        return {LINKS_TABLE: self.links, DUE_TABLE: self.due_rows}
 
     def _rows(self, table: str, kind: type[RowT], observer: Observer[RowT] | None = None) -> Rows[RowT]:
         return Rows(

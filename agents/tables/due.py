@@ -51,13 +51,16 @@ class Due:
         clock: Callable[[], float],
         destinations: Collection[str],
         *,
+        on_fired: Callable[[str], None] = lambda _topic: None,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
+        """Take the parts; `on_fired` is told the topic of each row that was sent."""
         self._rows = rows
         self._index = index
         self._send = send
         self._clock = clock
         self._destinations = destinations
+        self._on_fired = on_fired
         self._sweep_seconds = sweep_seconds
         self._in_flight: dict[Place, asyncio.Task[bool]] = {}
         self._draining = False
@@ -131,6 +134,7 @@ class Due:
             return True
         try:
             await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
+            self._on_fired(row.topic)
             await self._rows.delete(partition, key, only=row)
         except Held as held:  # the row may be another worker's by now, who then sends it again
             logger.info("due.not_ours", extra={"row": key, "reason": held.reason})
