@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agents.settings import WorkerSettings
+from stream.__main__ import parser
 from stream.settings import BridgeSettings, KafkaSettings, Secret, load
 from stream.topics import specs
 from stream.variables import base_type
@@ -263,6 +264,14 @@ def test_pods_start_anew_when_what_they_read_changes() -> None:
     of_bridge = checksums("--set", "secrets.webhook.values.WEBHOOK_SECRET=another")
     assert of_bridge["worker"] == before["worker"]
     assert of_bridge["bridge"]["checksum/secret"] != before["bridge"]["checksum/secret"]
+
+
+def test_the_test_pod_runs_a_command_that_there_is() -> None:
+    arguments = made(*ENOUGH)["Pod", "p-test"]["spec"]["containers"][0]["args"]
+    assert arguments[0] == "stream"
+    options = parser().parse_args(arguments[1:])
+    assert options.bridge == "http://p-bridge:80"
+    assert options.wait_seconds == 60
 
 
 @pytest.mark.parametrize(
