@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane check format licences lock schemas clean check-deploy golden
+.PHONY: bench-due bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane bench-scale check format licences lock schemas clean check-deploy golden dashboards
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ bench-pipeline: setup ## Previews a second without Kafka beside the tutorial's w
 bench-rate: servers ## What one worker and three use of 300 calls a minute; five minutes, the last line is JSON
 	@$(BIN)/python -m bench.rate
 
+bench-scale: servers ## 1, 2 and 4 workers on real Kafka, with waits in place of work; QUICK=1, DOCS=1; the last line is JSON
+	@$(BIN)/python -m bench.scale $(BENCH_OPTIONS)
+
+bench-due: servers ## A million rows of the due table: reading back, sweeps, expiry, memory; QUICK=1, DOCS=1; the last line is JSON
+	@$(BIN)/python -m bench.due $(BENCH_OPTIONS)
+
 bench-lane: servers ## The lane on real Kafka: memory, CPU an event, growth, pause after a kill; QUICK=1; the last line is JSON
 	@$(BIN)/python -m bench.lane $(if $(QUICK),--quick)
 
@@ -89,6 +95,9 @@ licences: setup ## Write docs/licences.md: what the image ships, and under which
 schemas: setup ## Write what is generated: the messages' JSON Schemas, the page of settings, .env.example
 	@$(BIN)/python -m stream schemas
 	@$(BIN)/python -m agents.settings_page
+
+dashboards: setup ## Write what is generated for Grafana: the dashboards, and the chart's copies of dashboards and rules
+	@$(BIN)/python -m grafana
 
 clean: ## Remove what make made in this checkout (the cache stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out dist

@@ -96,7 +96,7 @@ class LifecycleAgent:
         # Others were rendered again meanwhile, e.g. by a replay.
         ended = [one for one in commands if not self._is_renewed(expiry_row(one.object_key), partition)]
         try:
-            await self._store.delete_many([command.object_key for command in ended])
+            await self._store.delete([command.object_key for command in ended])
         except Refused:
             if len(ended) == 1:
                 raise

@@ -71,7 +71,7 @@ async def _deleted(found: Comparison, options: Namespace, console: Console, stor
         return 0
     keys = [one.key for one in found.orphans]
     for first in range(0, len(keys), DELETED_AT_ONCE):
-        await store.delete_many(keys[first : first + DELETED_AT_ONCE])
+        await store.delete(keys[first : first + DELETED_AT_ONCE])
     return len(keys)
 
 

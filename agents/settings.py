@@ -108,6 +108,15 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
     health_host: Annotated[Text, Meta(description="Address of /healthz, /readyz and /metrics")] = "0.0.0.0"  # noqa: S104
     health_port: Annotated[Port, Meta(description="Port of /healthz, /readyz and /metrics; 0 takes a free one")] = 8081
 
+    liveness_stalled_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="How long a partition may make no progress, though nothing holds it up, before /healthz fails; "
+            "0: as long as every record in a lane may take until its deadlines, one after the other",
+        ),
+    ] = 0.0
+
     render_concurrency: Annotated[Positive, Meta(description="Attachments in flight in one worker")] = 8
 
     download_timeout_seconds: Annotated[PositiveSeconds, Meta(description="Deadline of one download, seconds")] = 20.0

@@ -16,6 +16,7 @@ from typing import Any, Final
 from stream.arguments import moment, positive, rate
 from stream.console import Console
 from stream.failures import Reason, Stage
+from stream.probe.arguments import add_arguments as add_probe_arguments
 from stream.settings import BridgeSettings, KafkaSettings, WrongSettingError, load
 from stream.unfinished.arguments import add_arguments
 
@@ -64,6 +65,7 @@ def parser() -> ArgumentParser:
     _add_dead_letters(commands)
     _add_backfill(commands)
     _add_unfinished(commands)
+    add_probe_arguments(_command(commands, "probe", _probe, "post one webhook to a bridge and wait for its result"))
     schemas = _command(commands, "schemas", _schemas, "write the schemas of messages, topics and HTTP")
     schemas.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: %(default)s)")
     settings = _command(commands, "settings", _settings, "print the bridge's settings as they are in force")
@@ -232,15 +234,9 @@ def _dead_letters(options: Namespace, console: Console) -> int:
     """Dead letters are records that are ours to mend; they go back once it is done."""
     settings = load(KafkaSettings)
     from stream.dead_letters.commands import list_letters, purge_letters, replay_letters, show  # noqa: PLC0415
-    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
-    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
 
     actions = {"list": list_letters, "show": show, "replay": replay_letters, "purge": purge_letters}
-    try:
-        return actions[options.action](settings, options, console)
-    except (KafkaUnreachableError, UnknownTopicError) as error:
-        console.complain(str(error))
-        return FAILED
+    return _reaching_kafka(lambda: actions[options.action](settings, options, console), console)
 
 
 def _backfill(options: Namespace, console: Console) -> int:
@@ -248,24 +244,30 @@ def _backfill(options: Namespace, console: Console) -> int:
 
     settings = load(BackfillSettings)
     from stream.backfill.command import backfill  # noqa: PLC0415
-    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
-    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
 
-    try:
-        return backfill(settings, options, console)
-    except (KafkaUnreachableError, UnknownTopicError) as error:
-        console.complain(str(error))
-        return FAILED
+    return _reaching_kafka(lambda: backfill(settings, options, console), console)
 
 
 def _unfinished(options: Namespace, console: Console) -> int:
     settings = load(KafkaSettings)
-    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
-    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
     from stream.unfinished.command import run  # noqa: PLC0415
 
+    return _reaching_kafka(lambda: run(settings, options, console), console)
+
+
+def _probe(options: Namespace, console: Console) -> int:
+    settings = load(BridgeSettings)
+    from stream.probe.command import run  # noqa: PLC0415
+
+    return _reaching_kafka(lambda: run(settings, options, console), console)
+
+
+def _reaching_kafka(run: Callable[[], int], console: Console) -> int:
+    from stream.kafka.clients import KafkaUnreachableError  # noqa: PLC0415
+    from stream.kafka.snapshot import UnknownTopicError  # noqa: PLC0415
+
     try:
-        return run(settings, options, console)
+        return run()
     except (KafkaUnreachableError, UnknownTopicError) as error:
         console.complain(str(error))
         return FAILED

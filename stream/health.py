@@ -1,13 +1,14 @@
 """Liveness and readiness of a process, for /healthz and /readyz."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
 
 OK: Final = 200
 UNAVAILABLE: Final = 503
+STARTING: Final = "starting"
 
 
 class ProbeBody(msgspec.Struct, frozen=True):
@@ -34,17 +35,25 @@ class HealthReport(msgspec.Struct, frozen=True):
 class Health:
     """What keeps the process from being live or ready, by named part.
 
-    Live means that the loop calls `beat()`; ready means that every part is. `clock` is monotonic, in seconds. A process
-    starts not ready for the parts it waits for.
+    Live means that the loop calls `beat()` and that no part is stuck; ready means that every part is; started means
+    that each of `starting_with` has been ready once. `clock` is monotonic, in seconds. A process starts not ready for
+    the parts it waits for.
     """
 
     def __init__(
-        self, clock: Callable[[], float], *, max_silence_seconds: float = 30.0, waiting_for: Iterable[str] = ()
+        self,
+        clock: Callable[[], float],
+        *,
+        max_silence_seconds: float = 30.0,
+        waiting_for: Iterable[str] = (),
+        starting_with: Iterable[str] = (),
     ) -> None:
         self._clock = clock
         self._max_silence_seconds = max_silence_seconds
         self._beat_at = clock()
-        self._not_ready = dict.fromkeys(waiting_for, "starting")
+        self._not_ready = dict.fromkeys(waiting_for, STARTING)
+        self._starting = dict.fromkeys(starting_with)
+        self._stuck: dict[str, str] = {}
         self._ready_until: dict[str, float] = {}
         self._waiting: dict[str, str] = {}
 
@@ -59,6 +68,7 @@ class Health:
     def ready(self, part: str, for_seconds: float = math.inf) -> None:
         """Withdraw what the part held against readiness; what is not told again in time counts no more."""
         self._not_ready.pop(part, None)
+        self._starting.pop(part, None)
         self._ready_until[part] = self._clock() + for_seconds
 
     def waits(self, part: str, reason: str) -> None:
@@ -71,12 +81,23 @@ class Health:
         else:
             self._waiting.pop(part, None)
 
+    def stuck(self, reasons: Mapping[str, str]) -> None:
+        """Tell which parts make no progress although nothing holds them up: a restart is what they need; {} for none.
+
+        What waits for somebody else is never stuck, however long: a restart would not end it.
+        """
+        self._stuck = dict(reasons)
+
+    def startup(self) -> HealthReport:
+        """Answer /startupz: whether every part that the process waits for at its start has been ready once."""
+        return HealthReport(UNAVAILABLE if self._starting else OK, {part: self._why(part) for part in self._starting})
+
     def liveness(self) -> HealthReport:
         """Answer /healthz."""
         silent_seconds = self._clock() - self._beat_at
-        if silent_seconds <= self._max_silence_seconds:
-            return HealthReport(OK, {})
-        return HealthReport(UNAVAILABLE, {"loop": f"has not run for {silent_seconds:.0f} seconds"})
+        silent = {"loop": f"has not run for {silent_seconds:.0f} seconds"}
+        reasons = {**self._stuck, **(silent if silent_seconds > self._max_silence_seconds else {})}
+        return HealthReport(UNAVAILABLE if reasons else OK, reasons)
 
     def readiness(self) -> HealthReport:
         """Answer /readyz."""
@@ -84,3 +105,6 @@ class Health:
         silent = {part: "has not been heard of" for part, until in self._ready_until.items() if until < now}
         reasons = {**silent, **self._not_ready}
         return HealthReport(UNAVAILABLE if reasons else OK, reasons, dict(self._waiting))
+
+    def _why(self, part: str) -> str:
+        return self._not_ready.get(part, STARTING)

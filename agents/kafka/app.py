@@ -1,6 +1,7 @@
 """The Faust app of the worker: made by a function, nothing at module level, nothing discovered."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 import faust
 from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
+from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from agents.kafka.consumer import FAUST_LOGGER, Transport
@@ -15,10 +17,12 @@ from agents.kafka.credentials import broker_credentials
 from agents.kafka.lane import Lane, Record
 from agents.kafka.lease import Lease
 from agents.kafka.offsets import Offsets
+from agents.kafka.rebalances import Rebalances
 from agents.kafka.recovery import Tables
 from agents.kafka.room import Rooms
 from agents.settings import WorkerSettings
 from stream.records.headers import as_dict
+from stream.telemetry import Metrics
 
 REBALANCE_MARGIN_SECONDS = 30.0
 # A worker whose partitions are all paused, as in a long outage of S3, polls nothing. Faust's 1,000 s would then make
@@ -56,7 +60,8 @@ class PreviewApp(faust.App):
 
     logger = FAUST_LOGGER
 
-    def __init__(self, *args: Any, drain_seconds: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, drain_seconds: float, rebalances: Rebalances, **kwargs: Any) -> None:
+        self.rebalances = rebalances
         super().__init__(*args, **kwargs)
         self.offsets = Offsets()
         self.lease = Lease(self.conf.broker_session_timeout)
@@ -101,10 +106,10 @@ class PreviewApp(faust.App):
         rooms = {topic: lane.room(owned[topic]) for topic, lane in self._lanes.items()}
         return Rooms(rooms, active, POLL_RECORDS)
 
-    def take(self, tp: TP, offset: int) -> None:
+    def take(self, tp: TP, offset: int, timestamp_ms: int | None) -> None:
         """Note that a record is on its way to its lane, if it has one."""
         if (lane := self._lanes.get(tp.topic)) is not None:
-            lane.take(tp, offset)
+            lane.take(tp, offset, timestamp_ms / 1000 if timestamp_ms and timestamp_ms > 0 else None)
 
     def read_back(self, tp: TP, records: Sequence[Any]) -> None:
         """Apply what was fetched of a changelog to the rows of its table."""
@@ -114,11 +119,12 @@ class PreviewApp(faust.App):
     def position(self, tp: TP) -> int:
         """Return the offset of an owned partition before which every record is finished."""
         position = self.offsets.position(tp)
-        if position is not None:
+        if self.offsets.unfinished(tp) and position is not None:
             return position
         consumer: Any = self.consumer  # ours, see agents/kafka/consumer.py
         committed: int = consumer.committed(tp)
-        return committed
+        # Markers of transactions are read and never taken: an offset behind them would look like a record to come.
+        return max(committed, position or 0, consumer.read_to(tp) or 0)
 
     async def drain_lanes(self) -> None:
         """Wait until no job runs, at most `drain_seconds`."""
@@ -128,6 +134,16 @@ class PreviewApp(faust.App):
         """Let the lanes take records again."""
         for part in self._drained:
             part.resume()
+
+    def on_rebalance_start(self) -> None:
+        """Note that partitions are taken away; called in the consumer's thread."""
+        super().on_rebalance_start()
+        self.rebalances.begun()
+
+    def on_rebalance_end(self) -> None:
+        """Note that the work goes on."""
+        super().on_rebalance_end()
+        self.rebalances.ended()
 
     # A rebalance while the worker ends. Stock Faust closes aiokafka's connections then, from the wrong loop: neither
     # the last commit nor the farewell to the group reaches Kafka, and the end waits for its deadline.
@@ -164,10 +180,11 @@ class ConsumerFlow:
         consumer.freed(tp)
 
 
-def create_app(settings: WorkerSettings) -> PreviewApp:
+def create_app(settings: WorkerSettings, metrics: Metrics | None = None) -> PreviewApp:
     """Make the app; agents, tables and timers are added by the composition root."""
     return PreviewApp(
         settings.group,
+        rebalances=Rebalances(metrics or Metrics(CollectorRegistry()), time.monotonic),
         drain_seconds=settings.worker_drain_seconds,
         broker=[URL(f"kafka://{server}") for server in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=broker_credentials(settings),

@@ -49,7 +49,7 @@ class Drainable(Protocol):
     def rooms(self, active: Collection[TP]) -> Rooms:
         """Return how many records of these partitions may be brought."""
 
-    def take(self, tp: TP, offset: int) -> None:
+    def take(self, tp: TP, offset: int, timestamp_ms: int | None) -> None:
         """Note that a record is on its way to its lane, if it has one."""
 
     def read_back(self, tp: TP, records: Sequence[Any]) -> None:
@@ -78,6 +78,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # Other producers may use transactions, and what they take back must not be worked on.
         consumer._isolation_level = "read_committed"  # noqa: SLF001 - likewise; Faust asks for it with its own alone
         return consumer
+
+    def read_to(self, tp: TP) -> int | None:
+        """Return the offset that aiokafka hands over next, None for a partition without a position."""
+        subscription: Any = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
+        owned = subscription and subscription.assignment
+        return owned.state_value(tp)._position if owned and tp in owned.tps else None  # noqa: SLF001
 
     def wake(self) -> None:
         """Let a poll that waits for records return without any; may be called from any thread."""
@@ -186,6 +192,10 @@ class Consumer(driver.Consumer):
         """Return the offset up to which the partition was committed when it was assigned or since; 0 for none."""
         return self._committed_offset[tp] or 0
 
+    def read_to(self, tp: TP) -> int | None:
+        """Return the offset that aiokafka hands over next, behind markers, too; None for an unknown one."""
+        return self._thread.read_to(tp)  # type: ignore[no-any-return]
+
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002 - Faust's signature
         before = {tp: self._committed_offset[tp] for tp in offsets}
         committed: bool = await super()._commit_offsets(offsets, start_new_transaction)
@@ -224,7 +234,7 @@ class Consumer(driver.Consumer):
                 # Faust drops what lies before it. aiokafka goes back by itself where a topic was cut or made anew, and
                 # those are new records.
                 self._read_offset[tp] = None
-                self.app.take(tp, record.offset)
+                self.app.take(tp, record.offset, record.timestamp)
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 message = self._to_message(tp, record)
                 if tp.topic in self.app.fed and self.app.flow_control.is_active():

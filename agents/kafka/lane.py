@@ -15,10 +15,10 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from faust.types import TP
 
@@ -47,6 +47,8 @@ class Record:
 
 Job = Callable[[Record], Awaitable[None]]
 
+MOST_RECORDS: Final = 32
+
 
 class Flow(Protocol):
     """Whoever brings the records, as far as a lane steers it."""
@@ -60,7 +62,7 @@ class LaneLimits:
     """How much a lane takes on."""
 
     concurrency: int
-    high: int = 32
+    high: int = MOST_RECORDS
     """Records of all partitions that are taken and not finished, waiting ones included; at least `concurrency`."""
     window: int = 128
     """Records of one partition that may be taken from its oldest unfinished one on: what a crash delivers again."""
@@ -110,15 +112,19 @@ class Lane:
         """Return how many records are running or queued."""
         return len(self._running) + len(self._ready) + sum(map(len, self._waiting.values()))
 
+    def tasks_of(self, tp: TP) -> Iterator[asyncio.Task[None]]:
+        """Yield the tasks of a partition's jobs that run now."""
+        return (task for task, record in self._running.items() if record.tp == tp)
+
     def room(self, owned: Sequence[TP]) -> Room:
         """Return how much may be fetched now, given all partitions of the lane's topic that this process owns."""
         self._share = self._limits.share(len(owned))
         left = max(self._limits.high, self._limits.concurrency) - sum(map(self._offsets.unfinished, owned))
         return Room(left, {tp: room for tp in owned if (room := self._room_of(tp))})
 
-    def take(self, tp: TP, offset: int) -> None:
+    def take(self, tp: TP, offset: int, stamped_at: float | None = None) -> None:
         """Note that a record is on its way to `feed`: from here on it counts, and is not committed before its end."""
-        self._offsets.take(tp, offset)
+        self._offsets.take(tp, offset, stamped_at)
 
     def feed(self, record: Record) -> None:
         """Run a record that was taken; while draining it is dropped instead, to be delivered again."""

@@ -17,6 +17,8 @@ class _Taken(NamedTuple):
     number: int
     """How many records of the partition were taken before this one."""
     at: float
+    stamped_at: float | None
+    """Kafka's timestamp of the record."""
 
 
 class _Partition:
@@ -35,8 +37,8 @@ class Offsets:
         self._partitions: dict[TP, _Partition] = {}
         self._clock = clock
 
-    def take(self, tp: TP, offset: int) -> None:
-        """Note that a record is on its way to a lane.
+    def take(self, tp: TP, offset: int, stamped_at: float | None = None) -> None:
+        """Note that a record is on its way to a lane; `stamped_at` is Kafka's timestamp of it, Unix seconds.
 
         Offsets of a partition ascend. One that does not tells that the consumer went back: what was taken from there on
         comes again, and counts only then.
@@ -45,7 +47,7 @@ class Offsets:
         if offset < partition.next_offset:
             kept = {before: taken for before, taken in partition.unfinished.items() if before < offset}
             partition.unfinished = OrderedDict(kept)
-        partition.unfinished[offset] = _Taken(partition.taken, self._clock())
+        partition.unfinished[offset] = _Taken(partition.taken, self._clock(), stamped_at)
         partition.taken += 1
         partition.next_offset = offset + 1
 
@@ -80,6 +82,11 @@ class Offsets:
         """Return for how long the oldest unfinished record of a topic has been here."""
         heads = [head for tp in self._partitions if tp.topic == topic and (head := self._head(tp))]
         return self._clock() - min(head.at for head in heads) if heads else 0.0
+
+    def oldest_stamp(self, tp: TP) -> float | None:
+        """Return Kafka's timestamp of a partition's oldest unfinished record, Unix seconds; None without one."""
+        head = self._head(tp)
+        return head.stamped_at if head else None
 
     def partitions(self) -> list[TP]:
         """Return every partition from which something was taken."""

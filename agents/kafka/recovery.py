@@ -114,6 +114,7 @@ class Recovery(StockRecovery):
         """Begin a recovery of what is assigned."""
         self._rebalances = self.app.rebalancing_count
         self._at_end.clear()
+        self.app.rebalances.assigned()
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     def _add(self, table: Any, tp: TP, offsets: Any) -> None:

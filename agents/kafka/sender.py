@@ -44,7 +44,7 @@ class Sender:
     """`Send` over Faust's producer.
 
     While Kafka is away it tries again until it is cancelled: a record that was promised is never given up, and a
-    second copy is harmless because every record carries its event id.
+    second copy is harmless because every record carries its event id. `waiting` holds the tasks that try again.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Sender:
         self._app = app
         self._sleep = sleep
         self._may_append = may_append
+        self.waiting: set[asyncio.Task[Any] | None] = set()
 
     async def __call__(
         self,
@@ -97,16 +98,25 @@ class Sender:
         *,
         may_send: Callable[[], None],
     ) -> Any:
-        while True:
-            may_send()
-            try:
-                sent = await self._app.producer.send(topic, key, value, partition, None, headers)
-                return await sent
-            except (KafkaError, ProducerSendError) as error:
-                cause = error.__cause__ if isinstance(error, ProducerSendError) else error
-                if isinstance(cause, MessageSizeTooLargeError):
-                    raise Refused(Reason.RECORD_TOO_LARGE, f"a record for {topic}: {cause}") from error
-                if isinstance(cause, KafkaError) and not cause.retriable:
-                    raise cause from error
-                logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
-                await self._sleep(PAUSE_SECONDS)
+        task = asyncio.current_task()
+        try:
+            while True:
+                may_send()
+                try:
+                    sent = await self._app.producer.send(topic, key, value, partition, None, headers)
+                    return await sent
+                except (KafkaError, ProducerSendError) as error:
+                    _raise_for_good(topic, error)
+                    logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
+                    self.waiting.add(task)
+                    await self._sleep(PAUSE_SECONDS)
+        finally:
+            self.waiting.discard(task)
+
+
+def _raise_for_good(topic: str, error: Exception) -> None:
+    cause = error.__cause__ if isinstance(error, ProducerSendError) else error
+    if isinstance(cause, MessageSizeTooLargeError):
+        raise Refused(Reason.RECORD_TOO_LARGE, f"a record for {topic}: {cause}") from error
+    if isinstance(cause, KafkaError) and not cause.retriable:
+        raise cause from error

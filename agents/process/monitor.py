@@ -1,7 +1,8 @@
 """The worker's heartbeat: gauges, readiness, this worker's share of the Genesys budget, and crashes of Faust."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from faust.types import TP
@@ -9,6 +10,7 @@ from faust.types import TP
 from agents.guard import Guard
 from agents.kafka.app import PreviewApp
 from agents.kafka.lane import Lane
+from agents.process.partitions import Partitions
 from agents.tables.due_index import DueIndex
 from stream.breaker import Breaker
 from stream.failures import Reason
@@ -41,9 +43,11 @@ class Monitor:
         *,
         breakers: Iterable[Breaker],
         guard: Guard,
+        partitions: Partitions,
         topics: Topics,
         metrics: Metrics,
         health: Health,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._lanes = lanes
@@ -51,13 +55,17 @@ class Monitor:
         self._logins = logins
         self._breakers = tuple(breakers)
         self._guard = guard
+        self._partitions = partitions
         self._topics = topics
         self._metrics = metrics
         self._health = health
+        self._wall_clock = wall_clock
 
     def on_assigned(self, assigned: Iterable[TP]) -> None:
-        """Take the share of the budget that the owned partitions of [previews] stand for."""
-        owned = sum(tp.topic == self._topics.previews for tp in assigned)
+        """Take the share of the budget that the owned partitions of [previews] stand for, and watch all of them."""
+        tps = set(assigned)
+        self._partitions.own(tps)
+        owned = sum(tp.topic == self._topics.previews for tp in tps)
         share = owned / self._app.conf.topic_partitions
         self._metrics.rate_share_fraction.set(share)
         for login in self._logins:
@@ -68,7 +76,7 @@ class Monitor:
         while True:
             self._health.beat()
             self._tell_lanes()
-            self._metrics.due_rows.set(len(self._index))
+            self._tell_due()
             self._tell_rate()
             self._tell_breakers()
             self._metrics.guard_share.set(self._guard.share)
@@ -76,6 +84,11 @@ class Monitor:
                 self._tell_assignment()
             yield self._app.crash_reason if self._app.crashed else None
             await asyncio.sleep(BEAT_SECONDS)
+
+    def _tell_due(self) -> None:
+        oldest = self._index.oldest()
+        self._metrics.due_rows.set(len(self._index))
+        self._metrics.due_oldest.set(max(0.0, self._wall_clock() - oldest) if oldest is not None else 0.0)
 
     def _tell_rate(self) -> None:
         for login in self._logins:
@@ -91,22 +104,14 @@ class Monitor:
 
     def _tell_assignment(self) -> None:
         if self._app.rebalancing or not self._app.tables.actives_ready:
+            self._partitions.rest()
             self._health.not_ready("kafka", "partitions are being assigned or tables read back")
         elif not self._app.lease.remaining_seconds:
+            self._partitions.rest()
             self._health.not_ready("kafka", "Kafka has answered no heartbeat for the time of a session")
         else:
             self._health.ready("kafka")
-            self._tell_lag()
-
-    def _tell_lag(self) -> None:
-        consumer = self._app.consumer
-        lag = dict.fromkeys(self._lanes, 0)
-        for tp in consumer.assignment():
-            highwater = consumer.highwater(tp) if tp.topic in lag else None
-            if highwater is not None:  # known from the first fetch on
-                lag[tp.topic] += highwater - self._app.position(tp)
-        for topic, records in lag.items():
-            self._metrics.consumer_lag.labels(topic).set(records)
+            self._partitions.look()
 
     def _tell_lanes(self) -> None:
         for topic, lane in self._lanes.items():

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import faust
 
@@ -83,9 +83,15 @@ class Pipeline:
             time.time,
             self._topics.read,
             gather={self._topics.lifecycle: CommandsTogether()},
+            on_fired=lambda topic: metrics.due_fired.labels(topic).inc(),
         )
         self._results = Results(self._topics, broker.send, metrics, time.time, safe.guard)
         self.lanes = self._make_lanes(crash)
+
+    @property
+    def tables(self) -> dict[str, Rows[Any]]:
+        """Return the tables by name."""
+        return {LINKS_TABLE: self.links, DUE_TABLE: self.due_rows}
 
     def _rows(self, table: str, kind: type[RowT], observer: Observer[RowT] | None = None) -> Rows[RowT]:
         return Rows(

@@ -1,7 +1,10 @@
-"""The worker's HTTP port: /healthz, /readyz and /metrics."""
+"""The worker's HTTP port: /startupz, /healthz, /readyz and /metrics."""
+
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from stream.health import HealthReport
 from stream.settings import wrong
 from stream.telemetry import CONTENT_TYPE_LATEST, Health, Metrics, exposition
 
@@ -10,13 +13,17 @@ class Probes:
     """Serves the probes in the worker's own loop, so that a blocked loop shows as a failing /healthz."""
 
     def __init__(self, health: Health, metrics: Metrics, host: str, port: int) -> None:
-        self._health = health
         self._metrics = metrics
         self._host = host
         self._port = port
         app = web.Application()
         app.add_routes(
-            [web.get("/healthz", self._live), web.get("/readyz", self._ready), web.get("/metrics", self._show)]
+            [
+                web.get("/startupz", self._answering(health.startup)),
+                web.get("/healthz", self._answering(health.liveness)),
+                web.get("/readyz", self._answering(health.readiness)),
+                web.get("/metrics", self._show),
+            ]
         )
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -41,13 +48,12 @@ class Probes:
         """Stop listening."""
         await self._runner.cleanup()
 
-    async def _live(self, _: web.Request) -> web.Response:
-        report = self._health.liveness()
-        return web.Response(status=report.status, body=report.body(), content_type="application/json")
+    def _answering(self, probe: Callable[[], HealthReport]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(_: web.Request) -> web.Response:
+            report = probe()
+            return web.Response(status=report.status, body=report.body(), content_type="application/json")
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        report = self._health.readiness()
-        return web.Response(status=report.status, body=report.body(), content_type="application/json")
+        return answer
 
     async def _show(self, _: web.Request) -> web.Response:
         return web.Response(body=exposition(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

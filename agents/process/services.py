@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -78,16 +79,21 @@ class Services:
 def create_services(settings: WorkerSettings, safe: Safeguards, metrics: Metrics) -> Services:
     """Make the real ones; inside the running loop."""
 
+    def observe_storage(call: str, status: str, seconds: float) -> None:
+        metrics.storage_calls.labels(call, status).inc()
+        metrics.storage_call_seconds.labels(call).observe(seconds)
+
     def observe_call(call: str, status: str, seconds: float) -> None:
         metrics.genesys_calls.labels(call, status).inc()
         metrics.genesys_call_seconds.labels(call).observe(seconds)
 
-    rates = [RateShare(settings.genesys_calls_per_minute, share=0.0) for _ in settings.oauth_clients]
+    rate = partial(RateShare, settings.genesys_calls_per_minute, share=0.0, on_waited=metrics.rate_wait_seconds.inc)
+    rates = [rate() for _ in settings.oauth_clients]
     scratch = create_scratch(settings.worker_scratch_dir)
     return Services(
         downloader=create_downloader(settings),
         genesys=create_genesys(settings, rates, breaker=safe.genesys, repeat=safe.repeat, observe=observe_call),
-        store=GuardedStore(create_store(settings), safe.storage, safe.repeat),
+        store=GuardedStore(create_store(settings), safe.storage, safe.repeat, observe=observe_storage),
         children=create_pool(settings, scratch, metrics),
         scratch=scratch,
         remove_scratch=not settings.worker_scratch_dir,

@@ -13,8 +13,11 @@ from prometheus_client import CollectorRegistry
 from agents.guard import BadDeployError
 from agents.kafka.app import ConsumerFlow, create_app
 from agents.kafka.sender import Sender
+from agents.kafka.stalls import longest_seconds
+from agents.kafka.watermarks import Watermarks, asking
 from agents.process.ending import Ending
 from agents.process.monitor import Monitor
+from agents.process.partitions import Partitions
 from agents.process.pipeline import Broker, Pipeline
 from agents.process.probation import leave_word
 from agents.process.probes import Probes
@@ -27,6 +30,7 @@ from agents.tables.rocksdb import RocksShelves
 from agents.tables.shelves import MemoryShelves, Shelves
 from stream.health import Health
 from stream.telemetry import Metrics
+from stream.telemetry.known import begin_worker
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -48,11 +52,11 @@ class Worker:
         self._settings = settings
         self._ending = ending
         self.metrics = Metrics(CollectorRegistry())
-        self.health = Health(time.monotonic, waiting_for=("kafka", "storage"))
+        self.health = Health(time.monotonic, waiting_for=("kafka", "storage"), starting_with=("kafka",))
         self._late = False
         self._crash: BaseException | None = None
         safe = Safeguards(settings, self.metrics)
-        self._app = app = create_app(settings)
+        self._app = app = create_app(settings, self.metrics)
         send = Sender(app, may_append=app.lease.check)
         broker = Broker(
             app=app,
@@ -67,6 +71,17 @@ class Worker:
         self._pipeline = pipeline = Pipeline(
             settings, broker, services, safe, shelves=self._shelves, metrics=self.metrics, crash=self._crashed
         )
+        begin_worker(self.metrics, pipeline.lanes, pipeline.tables)
+        self._partitions = partitions = Partitions(
+            app,
+            pipeline.lanes,
+            Watermarks(asking(settings)),
+            pipeline.tables,
+            waiting=send.waiting,
+            stalled_seconds=longest_seconds(settings),
+            metrics=self.metrics,
+            health=self.health,
+        )
         self._monitor = Monitor(
             app,
             pipeline.lanes,
@@ -74,6 +89,7 @@ class Worker:
             services.genesys.logins,
             breakers=(safe.genesys, safe.storage),
             guard=safe.guard,
+            partitions=partitions,
             topics=Topics.of(settings),
             metrics=self.metrics,
             health=self.health,
@@ -103,7 +119,8 @@ class Worker:
             for close in (*self._services.closings, self._pipeline.due.close):
                 stack.push_async_callback(self._in_time, close)
             await self._services.children.start()
-            for work in (self._watch(), storage_is_there(self._services.store, self.health), self._sweep_scratch()):
+            there = storage_is_there(self._services.store, self.health)
+            for work in (self._watch(), self._partitions.keep_asking(), there, self._sweep_scratch()):
                 stack.callback(asyncio.create_task(self._in_background(work)).cancel)
             await self._consume()
         if isinstance(self._crash, BadDeployError):

@@ -38,6 +38,9 @@ class Crew:
     may_exec: bool
     jobs_per_child: int
     on_lost: Callable[[str], None]
+    on_started: Callable[[], None] = lambda: None
+    busy: int = 0
+    """Children that work on a file."""
     idle: list[Child] = field(default_factory=list)
     seats: asyncio.Semaphore = field(init=False)
 
@@ -79,9 +82,18 @@ class Crew:
             if not child.broken:
                 return child
             self.forkserver.retire(child)
-        return await self.forkserver.fork(limits, may_exec=self.may_exec)
+        child = await self.forkserver.fork(limits, may_exec=self.may_exec)
+        self.on_started()
+        return child
 
     async def _asked(self, child: Child, data: bytes, order: Order, wall_seconds: float) -> Answer:
+        self.busy += 1
+        try:
+            return await self._answered(child, data, order, wall_seconds)
+        finally:
+            self.busy -= 1
+
+    async def _answered(self, child: Child, data: bytes, order: Order, wall_seconds: float) -> Answer:
         used_seconds = child.cpu_seconds()
         try:
             async with asyncio.timeout(wall_seconds):

@@ -74,6 +74,11 @@ class Forkserver:
         self._socket = ours
         asyncio.get_running_loop().add_reader(ours, self._read, ours)
 
+    @property
+    def living(self) -> int:
+        """Return how many children live, as far as is known."""
+        return len(self._children)
+
     async def fork(self, limits: Limits, *, may_exec: bool) -> Child:
         """Return a new child, confined as required; raises ForkserverGone, Unconfined among them."""
         self.start()

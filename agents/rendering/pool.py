@@ -35,15 +35,19 @@ POPPLER: Final = ("pdftoppm", "pdfinfo")
 
 def create_pool(settings: RenderSettings, scratch: Path, metrics: Metrics) -> "RenderPool":
     """Build a pool from settings; unlike a bare RenderPool, it proves its confinement when it starts."""
-    return RenderPool(
+    pool = RenderPool(
         limits_of(settings),
         children=settings.render_children,
         scratch=scratch,
         on_lost=lambda cause: metrics.render_children_lost.labels(cause).inc(),
+        on_started=metrics.render_children_started.inc,
         requirement=Requirement(
             settings.required_layers, lambda layer, held: metrics.confinement_layer.labels(layer).set(held)
         ),
     )
+    metrics.render_children.set_function(lambda: pool.living)
+    metrics.render_children_busy.set_function(lambda: pool.busy)
+    return pool
 
 
 class RenderPool:
@@ -63,6 +67,7 @@ class RenderPool:
         second_opinion: bool = True,
         scratch: Path | None = None,
         on_lost: Callable[[str], None] = lambda _: None,
+        on_started: Callable[[], None] = lambda: None,
         requirement: Requirement | None = None,
         engine_module: str = "agents.rendering.engine",
     ) -> None:
@@ -78,6 +83,7 @@ class RenderPool:
             may_exec=False,
             jobs_per_child=jobs_per_child,
             on_lost=on_lost,
+            on_started=on_started,
         )
         self._poppler_crew = Crew(
             forkserver=self._forkserver,
@@ -85,7 +91,18 @@ class RenderPool:
             may_exec=True,
             jobs_per_child=1,  # the wider profile, so nothing of one file meets the next
             on_lost=on_lost,
+            on_started=on_started,
         )
+
+    @property
+    def living(self) -> int:
+        """Return how many children live."""
+        return self._forkserver.living
+
+    @property
+    def busy(self) -> int:
+        """Return how many children work on a file."""
+        return self._crew.busy + self._poppler_crew.busy
 
     async def start(self) -> None:
         """Execute the forkserver, which loads its codecs meanwhile; children are forked with the first jobs.

@@ -1,7 +1,8 @@
 """A store behind a circuit breaker, whose calls are repeated in place: putting and deleting twice changes nothing."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from agents.storage.store import ObjectStore
 from stream.breaker import Breaker
@@ -10,6 +11,9 @@ from stream.in_place import Repeat
 
 T = TypeVar("T")
 
+OK: Final = "ok"
+Observe = Callable[[str, str, float], None]
+
 
 class GuardedStore:
     """An `ObjectStore` that holds the lane while another one does not answer.
@@ -17,10 +21,21 @@ class GuardedStore:
     A storage that is full, or that refuses, has answered: reading and deleting go on, and deleting makes room.
     """
 
-    def __init__(self, store: ObjectStore, breaker: Breaker, repeat: Repeat) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        breaker: Breaker,
+        repeat: Repeat,
+        *,
+        observe: Observe = lambda _call, _status, _seconds: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the parts; `observe` is told of each call that was made: its name, `ok` or the reason, its seconds."""
         self._store = store
         self._breaker = breaker
         self._repeat = repeat
+        self._observe = observe
+        self._clock = clock
 
     async def start(self) -> None:
         """Make sure that the store can be used, whatever the circuit: whoever starts it waits by itself."""
@@ -28,20 +43,18 @@ class GuardedStore:
 
     async def put(self, key: str, data: bytes, *, content_type: str, expires_at: float) -> None:
         """Write an object."""
-        await self._call(key, lambda: self._store.put(key, data, content_type=content_type, expires_at=expires_at))
+        await self._call(
+            "put", key, lambda: self._store.put(key, data, content_type=content_type, expires_at=expires_at)
+        )
 
     async def exists(self, key: str) -> bool:
         """Return whether the object is there."""
-        return await self._call(key, lambda: self._store.exists(key))
+        return await self._call("exists", key, lambda: self._store.exists(key))
 
-    async def delete(self, key: str) -> None:
-        """Take the object away."""
-        await self._call(key, lambda: self._store.delete(key))
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def delete(self, keys: Sequence[str]) -> None:
         """Take objects away."""
         if keys:
-            await self._call(keys[0], lambda: self._store.delete_many(keys))
+            await self._call("delete", keys[0], lambda: self._store.delete(keys))
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the address to post; no network."""
@@ -51,8 +64,8 @@ class GuardedStore:
         """Let go of connections and threads."""
         await self._store.close()
 
-    async def _call(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
-        return await self._repeat(lambda: self._passing(key, call))
+    async def _call(self, name: str, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        return await self._repeat(lambda: self._passing(key, lambda: self._observed(name, call)))
 
     async def _passing(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
         passage = self._breaker.enter(key)
@@ -68,4 +81,14 @@ class GuardedStore:
             self._breaker.unknown(passage)
             raise
         self._breaker.succeeded(passage)
+        return answer
+
+    async def _observed(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        began_at = self._clock()
+        try:
+            answer = await call()
+        except Failure as failure:
+            self._observe(name, failure.reason, self._clock() - began_at)
+            raise
+        self._observe(name, OK, self._clock() - began_at)
         return answer

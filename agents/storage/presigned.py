@@ -67,14 +67,10 @@ class PresignedStore:
         """Return whether the public address has a picture; where the CDN does not say, the PUT is believed."""
         return await self._threads.call(self._exists, key)
 
-    async def delete(self, key: str) -> None:
-        """Overwrite the picture with nothing."""
-        await self._threads.call(self._put, key, b"", {"Cache-Control": "no-store"})
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def delete(self, keys: Sequence[str]) -> None:
         """Overwrite pictures with nothing, one by one: the address takes one key."""
         for key in keys:
-            await self.delete(key)
+            await self._threads.call(self._put, key, b"", {"Cache-Control": "no-store"})
 
     def url(self, key: str, expires_at: float, now: float) -> str:  # noqa: ARG002 - the CDN's addresses do not end
         """Return the public address."""

@@ -71,14 +71,10 @@ class S3Store:
         """Return whether the object is there."""
         return await self._threads.call(self._exists, key)
 
-    async def delete(self, key: str) -> None:
-        """Take the object away, if it is there."""
-        await self._threads.call(self._delete, key)
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def delete(self, keys: Sequence[str]) -> None:
         """Take objects away, 1,000 with one request."""
         for first in range(0, len(keys), DELETED_AT_ONCE):
-            await self._threads.call(self._delete_many, keys[first : first + DELETED_AT_ONCE])
+            await self._threads.call(self._delete, keys[first : first + DELETED_AT_ONCE])
 
     async def listed(self) -> list[StoredObject]:
         """Return every object of the bucket; none where there is no bucket. However long it takes."""
@@ -150,7 +146,7 @@ class S3Store:
             raise failure_of(error) from error
         return [_stored(one) for one in found]
 
-    def _delete_many(self, keys: Sequence[str]) -> None:
+    def _delete(self, keys: Sequence[str]) -> None:
         try:
             refused = list(self._client.remove_objects(self._bucket, map(DeleteObject, keys)))
         except S3Error as error:
@@ -159,13 +155,13 @@ class S3Store:
             if error.code not in _WITHOUT_MULTIPLE_DELETE:
                 raise
             for key in keys:
-                self._delete(key)
+                self._delete_one(key)
             return
         for one in refused:
             if one.code not in _ABSENT:
                 raise failure_of_answer(OK, one.code or "", f"{one.code} to the deletion of {one.name}: {one.message}")
 
-    def _delete(self, key: str) -> None:
+    def _delete_one(self, key: str) -> None:
         try:
             self._client.remove_object(self._bucket, key)
         except S3Error as error:

@@ -32,11 +32,8 @@ class ObjectStore(Protocol):
     async def exists(self, key: str) -> bool:
         """Return whether the object is there."""
 
-    async def delete(self, key: str) -> None:
-        """Take the object away; one that is not there is as good as deleted."""
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
-        """Take many objects away at once, with as few requests as the server allows.
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Take objects away, with as few requests as the server allows; one that is not there is as good as deleted.
 
         When it raises some may be gone: it is to be called again with all of them.
         """

@@ -88,15 +88,20 @@ class Due:
         destinations: Collection[str],
         *,
         gather: Mapping[str, Gather] = MappingProxyType({}),
+        on_fired: Callable[[str], None] = lambda _topic: None,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
-        """Take the parts; `gather` says for which topics, and how, records are sent together."""
+        """Take the parts; `gather` says for which topics, and how, records are sent together.
+
+        `on_fired` is told the topic of each row that was sent.
+        """
         self._rows = rows
         self._index = index
         self._send = send
         self._clock = clock
         self._destinations = destinations
         self._gather = gather
+        self._on_fired = on_fired
         self._sweep_seconds = sweep_seconds
         self._in_turn = asyncio.Lock()
         self._in_flight: dict[Place, asyncio.Task[bool]] = {}
@@ -191,11 +196,14 @@ class Due:
         partition, ((key, row), *others) = shipment.partition, shipment.rows
         if row.topic not in self._destinations or row.key is row.value is None:
             logger.error("due.foreign", extra={"topic": row.topic, "row": key})  # somebody else's row in our changelog
-        elif others:
+            return
+        if others:
             value = self._gather[row.topic].together([each for _, each in shipment.rows])
             await self._send(row.topic, key=None, value=value, partition=partition)
         else:
             await self._send(row.topic, key=row.key, value=row.value, partition=partition, headers=row.headers)
+        for _ in shipment.rows:
+            self._on_fired(row.topic)
 
     async def _delete(self, shipment: _Shipment) -> None:
         async with self._in_turn if len(shipment.rows) > 1 else nullcontext():

@@ -134,6 +134,10 @@ class RocksShelf:
         value: bytes | None = self._reading(lambda: self._database.get(ROW + key))
         return value
 
+    def count(self) -> int:
+        """Return RocksDB's estimate: what was written again counts once more until it is compacted."""
+        return int(self._database.property_int_value("rocksdb.estimate-num-keys") or 0)
+
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row as it was when the first was asked for."""
         cursor = self._reading(self._database.iter)

@@ -109,6 +109,10 @@ class Rows(Generic[RowT]):
         value = owned.shelf.get(key.encode()) if owned else None
         return None if value is None else self._decoded(value)
 
+    def count(self) -> int:
+        """Return how many rows all partitions of this worker have, or nearly so; see agents/tables/shelves.py."""
+        return sum(owned.shelf.count() for owned in self._owned.values())
+
     def items(self, partition: int) -> Iterator[tuple[str, RowT]]:
         """Yield the rows of a partition."""
         owned = self._owned.get(partition)

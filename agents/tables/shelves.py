@@ -31,6 +31,9 @@ class Shelf(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """Return a row."""
 
+    def count(self) -> int:
+        """Return how many rows there are, or nearly so where counting would have to read them."""
+
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row; what is written meanwhile may or may not show."""
 
@@ -67,6 +70,10 @@ class MemoryShelf:
     def get(self, key: bytes) -> bytes | None:
         """Return a row."""
         return self._rows.get(key)
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return len(self._rows)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row as it is now."""

@@ -125,15 +125,15 @@ def section(line: dict[str, float], lives: dict[str, Told], noise: Noise) -> str
     expired = lives["rocksdb, again"]
     return f"""## The due table
 
-`make bench-due`: {line["rows"]:,} rows, expiries of previews within the next week, in {PARTITIONS} partitions of Apache Kafka on
-the same machine. {machine()}; {noise}.
+`make bench-due`: {line["rows"]:,} rows, expiries of previews within the next week, in {PARTITIONS} partitions of Apache
+Kafka on the same machine. {machine()}; {noise}.
 
 {table(["store", "start until ready", "CPU of it", "resident memory"], rows)}
 
 - A sweep that finds nothing: {line["idle_sweep_ms"]:.3f} ms.
-- {EXPIRE:,} previews of them that expire in the same second, the storage answering at once: {expired.expire_seconds:.1f} s from the
-  moment at which they are due until the last result is acknowledged ({expired.expire_cpu_seconds:.1f} s CPU); the event loop stood
-  still for {expired.max_stall_ms:.0f} ms at most.
+- {EXPIRE:,} previews of them expire in the same second, the storage answering at once: {expired.expire_seconds:.1f} s
+  from the moment at which they are due until the last result is acknowledged ({expired.expire_cpu_seconds:.1f} s CPU);
+  the event loop stood still for {expired.max_stall_ms:.0f} ms at most.
 - The index of a row takes {line["bytes_per_row"]:.0f} bytes beside RocksDB, its key included, and
   {line["bytes_per_row_memory_store"]:.0f} beside rows in memory, which have the key already.
 """

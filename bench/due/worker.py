@@ -21,8 +21,7 @@ from agents.process.worker import Worker
 from agents.render import expiry_row
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
-from agents.tables.due import DueRow
-from bench.due.rows import LATEST_SECONDS, due_row, object_key_of, partition_of
+from bench.due.rows import due_row, object_key_of, partition_of
 from bench.lane.worker import Outside, rss_bytes
 from stream.logs import configure_logging
 from stream.settings import Secret
@@ -126,10 +125,6 @@ class Measured(Worker):
     async def _expire(self, plan: Plan) -> tuple[float, float, float]:
         """Let rows that are stored be due in the same second; return seconds, CPU seconds and the longest stall."""
         index, rows = self._pipeline.due_index, self._pipeline.due_rows
-        due_at = time.time() + LATEST_SECONDS
-        for first in range(0, plan.expire, SIDE_BY_SIDE):
-            numbers = range(first, min(first + SIDE_BY_SIDE, plan.expire))
-            await asyncio.gather(*(self._hasten(rows, number, due_at) for number in numbers))
         due_at = time.time() + AHEAD_SECONDS
         for first in range(0, plan.expire, SIDE_BY_SIDE):
             numbers = range(first, min(first + SIDE_BY_SIDE, plan.expire))
@@ -150,7 +145,7 @@ class Measured(Worker):
         return seconds, cpu_seconds, stall_seconds
 
     async def _hasten(self, rows: Any, number: int, due_at: float) -> None:
-        row: DueRow = due_row(number, due_at, Topics.of(self._settings).lifecycle)
+        row = due_row(number, due_at, Topics.of(self._settings).lifecycle)
         await rows.put(partition_of(number, self._settings.topic_partitions), expiry_row(object_key_of(number)), row)
 
 
@@ -169,7 +164,7 @@ async def _longest_stall() -> float:
 async def live(plan: Plan) -> int:
     ending = Ending(20.0)
     ending.listen()
-    configure_logging("INFO", "json")
+    configure_logging("WARNING", "json")
     worker = Measured(settings_of(plan), ending)
     running = asyncio.create_task(worker.run())
     measuring = asyncio.create_task(worker.measure(plan))

@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -151,16 +152,10 @@ class Outside:
     async def exists(self, key: str) -> bool:  # noqa: ARG002
         return True
 
-    async def delete_many(self, keys: Any) -> None:
+    async def delete(self, keys: Sequence[str]) -> None:
         await self._flows.wait()
         async with self._moved:
             self.deleted += len(keys)
-            self._moved.notify_all()
-
-    async def delete(self, key: str) -> None:  # noqa: ARG002
-        await self._flows.wait()
-        async with self._moved:
-            self.deleted += 1
             self._moved.notify_all()
 
     def url(self, key: str, expires_at: float, now: float) -> str:  # noqa: ARG002

@@ -70,9 +70,14 @@ class BridgeApp:
         self._draining = False
         self._closing: tuple[Header, ...] = ()
         self._counters: dict[tuple[int, str], Callable[[], None]] = {}
+        self._observe = {
+            PATHS[intake.source]: metrics.bridge_request_seconds.labels(intake.source).observe for intake in intakes
+        }
+        self._received = {intake.source: metrics.bridge_received_bytes.labels(intake.source).inc for intake in intakes}
         self._sources = {PATHS[intake.source]: intake.source.value for intake in intakes}
         self._routes: Mapping[str, tuple[str, Handle]] = {
             **{PATHS[intake.source]: ("POST", partial(self._webhook, intake)) for intake in intakes},
+            "/startupz": ("GET, HEAD", self._startupz),
             "/healthz": ("GET, HEAD", self._healthz),
             "/readyz": ("GET, HEAD", self._readyz),
             "/metrics": ("GET, HEAD", self._exposition),
@@ -88,7 +93,7 @@ class BridgeApp:
         headers = answer.all_headers((b"x-request-id", request.request_id.encode()), *closing)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})
-        self._count(request, answer)
+        self._count(request, answer, begun)
         self._tell(request, answer, begun)
 
     def retire(self) -> None:
@@ -137,6 +142,7 @@ class BridgeApp:
     async def _event(self, intake: Intake, request: Request, receive: Receive) -> Event | Ignored:
         """Read the body, whose bytes are let go with this call: they must not wait for Kafka with the request."""
         body = await self._bodies.read(request.headers, receive)
+        self._received[intake.source](len(body))
         return intake.read(Claim(request.headers, body, request.peer, self._clock()))
 
     async def _queue(self, request: Request, event: Event) -> Answer:
@@ -153,12 +159,15 @@ class BridgeApp:
         await self._sender.send(attachments, arrival)
         return answers.queued(attachments)
 
-    def _count(self, request: Request, answer: Answer) -> None:
+    def _count(self, request: Request, answer: Answer, begun: float) -> None:
         key = (answer.status, self._sources.get(request.path, "none"))
         count = self._counters.get(key)
         if count is None:  # labels() costs more than the rest of the counting
             count = self._counters[key] = self._metrics.bridge_requests.labels(str(key[0]), key[1]).inc
         count()
+        observe = self._observe.get(request.path)
+        if observe is not None:
+            observe(self._timer() - begun)
 
     def _tell(self, request: Request, answer: Answer, begun: float) -> None:
         source = self._sources.get(request.path, "")
@@ -178,6 +187,10 @@ class BridgeApp:
             why=answer.why,
         )
         self._access_log.add(access)
+
+    async def _startupz(self, _request: Request, _receive: Receive) -> Answer:
+        report = self._health.startup()
+        return Answer(report.status, report.body())
 
     async def _healthz(self, _request: Request, _receive: Receive) -> Answer:
         report = self._health.liveness()

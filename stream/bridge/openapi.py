@@ -110,6 +110,7 @@ def document() -> Node:
         },
         "paths": {
             **{PATHS[source]: {"post": _webhook(source)} for source in EventSource},
+            "/startupz": _read("started", "Tell whether Kafka has been reached once", _probe()),
             "/healthz": _read("live", "Tell whether the process lives", _probe()),
             "/readyz": _read("ready", "Tell whether webhooks can be taken", _probe()),
             "/metrics": _read("metrics", "Tell the metrics", {"200": _answer("Prometheus", "text/plain", {})}),

@@ -27,6 +27,7 @@ from stream.logs import write_lines
 from stream.settings import BridgeSettings, WrongSettingError
 from stream.specifications import served
 from stream.telemetry import Health, Metrics, configure_logging
+from stream.telemetry.known import begin_bridge
 from stream.topics import Topics
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Bridge:
         """
         entrances = Entrances.of(settings)
         metrics = Metrics(CollectorRegistry())
-        health = Health(time.monotonic, waiting_for=(KAFKA,))
+        health = Health(time.monotonic, waiting_for=(KAFKA,), starting_with=(KAFKA,))
         client = kafka or _client(settings)
         topic = Topics.of(settings).attachments
         direct = AttachmentProducer(
@@ -197,8 +198,10 @@ def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics
     limits = BodyLimits(
         settings.bridge_max_body_bytes, settings.bridge_body_timeout_seconds, settings.bridge_max_bodies_bytes
     )
+    intakes = entrances.intakes(settings, time.monotonic)
+    begin_bridge(metrics, [intake.source for intake in intakes])
     return BridgeApp(
-        intakes=entrances.intakes(settings, time.monotonic),
+        intakes=intakes,
         bodies=Bodies(limits),
         sender=sender,
         metrics=metrics,

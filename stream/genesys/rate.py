@@ -92,12 +92,15 @@ class RateShare:
         *,
         share: float = 1.0,
         max_wait_seconds: float = 10.0,
+        on_waited: Callable[[float], None] = lambda _seconds: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """Take the budget; `on_waited` is told for how long a call waited for its turn, whether it came or not."""
         self._budget = calls_per_minute
         self._share = share
         self._max_wait_seconds = max_wait_seconds
+        self._on_waited = on_waited
         self._clock = clock
         self._sleep = sleep
         self._window = CallWindow(calls_per_minute * share, clock())
@@ -149,12 +152,14 @@ class RateShare:
         """
         self._hold_if_longer(self._max_wait_seconds, ahead=self._queued)
         self._queued += 1
+        asked_at = self._clock()
         try:
             async with self._turn:
                 await self._turn_has_come()
                 self._window.spend(self._clock())
         finally:
             self._queued -= 1
+            self._on_waited(max(0.0, self._clock() - asked_at))
 
     async def _turn_has_come(self) -> None:
         while (wait_seconds := self._window.wait_seconds(self._clock())) > 0 or self._pause_seconds() > 0:

@@ -169,12 +169,7 @@ class MemoryStore:
         self._fail()
         return key in self.objects
 
-    async def delete(self, key: str) -> None:
-        self._fail()
-        self._journal.append("object delete")
-        self.objects.pop(key, None)
-
-    async def delete_many(self, keys: Sequence[str]) -> None:
+    async def delete(self, keys: Sequence[str]) -> None:
         self._fail()
         if refused := self.refused.intersection(keys):
             raise Refused(Reason.STORAGE_REFUSED, f"not these: {refused}")

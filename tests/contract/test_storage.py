@@ -118,37 +118,37 @@ async def test_an_object_exists_from_put_to_delete(store: ObjectStore) -> None:
     assert not await store.exists("c/life.webp")
     await put(store, "c/life.webp")
     assert await store.exists("c/life.webp")
-    await store.delete("c/life.webp")
+    await store.delete(["c/life.webp"])
     assert not await store.exists("c/life.webp")
 
 
 async def test_a_deleted_picture_can_no_longer_be_seen_and_may_be_deleted_again(store: ObjectStore) -> None:
     url = await put(store, "c/gone.webp")
-    await store.delete("c/gone.webp")
-    await store.delete("c/gone.webp")
+    await store.delete(["c/gone.webp"])
+    await store.delete(["c/gone.webp"])
     assert BODY not in get(url).data
 
 
 async def test_many_objects_are_deleted_at_once_those_that_are_not_there_too(store: ObjectStore) -> None:
     keys = [f"c/many-{number}.webp" for number in range(12)]
     await asyncio.gather(*(put(store, key) for key in keys))
-    await store.delete_many([*keys[:10], "c/never-was.webp"])
-    await store.delete_many(keys[:10])
-    await store.delete_many([])
+    await store.delete([*keys[:10], "c/never-was.webp"])
+    await store.delete(keys[:10])
+    await store.delete([])
     assert await asyncio.gather(*(store.exists(key) for key in keys)) == [*[False] * 10, True, True]
 
 
 async def test_more_objects_than_one_request_takes_are_deleted(s3: S3Server) -> None:
     store = create_store(settings(s3))
     await put(store, "c/last.webp")
-    await store.delete_many([*(f"c/{number}.webp" for number in range(1000)), "c/last.webp"])
+    await store.delete([*(f"c/{number}.webp" for number in range(1000)), "c/last.webp"])
     assert not await store.exists("c/last.webp")
     await store.close()
 
 
 async def test_many_objects_of_a_bucket_that_is_missing_are_as_good_as_deleted(s3: S3Server) -> None:
     store = create_store(settings(s3))
-    await store.delete_many(["c/k.webp"])
+    await store.delete(["c/k.webp"])
     await store.close()
 
 
@@ -182,7 +182,7 @@ async def test_workers_that_start_at_once_share_one_bucket(s3: S3Server) -> None
 async def test_a_bucket_that_is_missing_is_made_by_the_first_put(s3: S3Server) -> None:
     store = create_store(settings(s3))
     assert not await store.exists("c/k.webp")
-    await store.delete("c/k.webp")
+    await store.delete(["c/k.webp"])
     assert get(await put(store, "c/k.webp")).data == BODY
     await store.close()
 
@@ -208,7 +208,7 @@ async def test_a_key_that_is_wrong_later_holds_whatever_is_asked(real_s3: S3Serv
     store = create_store(good)
     await store.start()
     wrong = create_store(settings(real_s3, s3_bucket=good.s3_bucket, s3_secret_key=Secret("wrong-secret-key")))
-    for call in (lambda: put(wrong, "c/k.webp"), lambda: wrong.exists("c/k.webp"), lambda: wrong.delete("c/k.webp")):
+    for call in (lambda: put(wrong, "c/k.webp"), lambda: wrong.exists("c/k.webp"), lambda: wrong.delete(["c/k.webp"])):
         with pytest.raises(Held, match="storage_access_refused"):
             await call()
     await store.close()
@@ -238,7 +238,7 @@ async def test_a_server_that_is_down_is_tried_again_and_found_when_it_is_back(ow
     caught = await failure_of_put(store)
     assert isinstance(caught, Retryable)
     assert caught.reason is Reason.STORAGE_UNAVAILABLE
-    for call in (store.start, lambda: store.exists("c/k.webp"), lambda: store.delete("c/k.webp")):
+    for call in (store.start, lambda: store.exists("c/k.webp"), lambda: store.delete(["c/k.webp"])):
         with pytest.raises(Retryable, match="storage_unavailable"):
             await call()
     own_s3.start()

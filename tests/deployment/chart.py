@@ -14,7 +14,7 @@ from tools import charts
 
 def check() -> Counts:
     """Look at everything; each manifest of each combination counts, and is invalid at most once."""
-    whole = [_lint(), _unit_tests(), _files()]
+    whole = [_lint(), unit_tests(), _files()]
     return sum((_combination(values) for values in combinations()), sum(whole, Counts()))
 
 
@@ -35,7 +35,8 @@ def _lint() -> Counts:
     return Counts(faults=(told.stdout.strip(),) if told.returncode else ())
 
 
-def _unit_tests() -> Counts:
+def unit_tests() -> Counts:
+    """Run the chart's own suites by helm-unittest."""
     program = existing(charts.unittest(), "helm-unittest")
     with tempfile.TemporaryDirectory() as home:  # it keeps notes where Helm keeps its own
         environ = os.environ | {"HELM_DATA_HOME": home, "HELM_CONFIG_HOME": home, "HELM_CACHE_HOME": home}

@@ -16,8 +16,8 @@ from tests.deployment.helm import CHART, GOLDEN, VALUES, combinations, template
 from tests.harness.servers import existing
 from tools import charts
 
-# These hold files of the chart as they are, which have tests of their own.
-CARRIERS: Final = ("dashboards.yaml", "rules.yaml")
+# Those that hold a file of the chart are left to tests/metrics_test.yaml and test_chart.py: they change with the files.
+CARRIERS: Final = ("/templates/dashboards.yaml", "/templates/rules.yaml")
 LEAST: Final = VALUES / "minimal.yaml"
 
 
@@ -35,7 +35,7 @@ def expected() -> dict[Path, str]:
 
 
 def rendered(values: Path) -> dict[str, str]:
-    """Return what Helm makes of these values, by kind and name; files that a manifest carries are left out.
+    """Return what Helm makes of these values, by kind and name, without what carries files.
 
     Raises:
         ValueError: Helm refuses the values.
@@ -43,8 +43,8 @@ def rendered(values: Path) -> dict[str, str]:
     said = template("--values", values)
     if said.refusal:
         raise ValueError(f"{values.name}: {said.refusal.strip()}")
-    documents = [_without_files(document) for document in re.split(r"(?m)^(?=---$)", said.text) if document]
-    return {_name(document): document for document in documents}
+    documents = [document for document in re.split(r"(?m)^(?=---$)", said.text) if document]
+    return {_name(document): document for document in documents if not any(name in document for name in CARRIERS)}
 
 
 def difference(least: dict[str, str], other: dict[str, str]) -> str:
@@ -74,13 +74,6 @@ def readme() -> str:
     options = ["--dry-run", "--log-level", "error", "--sort-values-order", "file", "--skip-version-footer"]
     told = subprocess.run([program, *options], cwd=CHART, capture_output=True, text=True, check=True)
     return told.stdout.strip() + "\n"
-
-
-def _without_files(document: str) -> str:
-    if not any(f"/templates/{name}\n" in document for name in CARRIERS):
-        return document
-    head, key, _ = re.split(r"(?m)^(data|spec):", document, maxsplit=1)
-    return f"{head}{key}: # a file of the chart\n"
 
 
 def main() -> None:

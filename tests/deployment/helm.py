@@ -1,5 +1,6 @@
 """Helm as it is, on this chart."""
 
+import functools
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
 
 
+@functools.cache
 def template(*arguments: str | Path) -> Rendered:
     """Render the chart with these arguments."""
     ended = run("template", RELEASE, CHART, *KUBERNETES, *arguments)

@@ -120,13 +120,21 @@ class Builder:
             return self._source(op.source.identifier)
         if op.exec is None and op.file is None:
             return inputs[0]
-        key = _key(msgspec.json.encode([op.exec, op.file]), *(tree.key.encode() for tree in inputs))
+        key = _key(msgspec.json.encode([op.exec, op.file]), *(self._told(tree, op).encode() for tree in inputs))
         layer = self._layer(key, op, inputs)
         return Tree(key, (*inputs[0].layers, layer))
 
+    def _told(self, tree: Tree, op: Op) -> str:
+        """What a step depends on: of the context the files that it copies alone."""
+        return tree.key if tree.layers != (ROOT,) else _digest_of(self._copied(op.file.actions if op.file else []))
+
+    def _copied(self, actions: Sequence[Action]) -> list[str]:
+        sources = [action.copy.src.strip("/") for action in actions if action.copy is not None]
+        return [name for name in self._files if any(f"{name}/".startswith(f"{source}/") for source in sources)]
+
     def _source(self, identifier: str) -> Tree:
         if identifier == CONTEXT:
-            return Tree(_digest_of(self._files), (ROOT,))
+            return Tree(CONTEXT, (ROOT,))
         if "/debian:" not in identifier:
             raise ValueError(f"only Debian's tree is made here, not {identifier}")
         mirror = registries.mirror(RELEASE)
@@ -166,7 +174,7 @@ class Builder:
 
     def _copy(self, copy: Copy, options: str, source: Tree, scratch: Path) -> None:
         if source.layers == (ROOT,):
-            _fill(scratch / "context", self._files)
+            _fill(scratch / "context", self._copied([Action(copy=copy)]))
             command = _copying(copy, scratch / "context", scratch / "tree")
             _run_copy(options, "", scratch, ["chown", "-R", "0:0", str(scratch / "context")])
             _run_copy(options, "", scratch, command)

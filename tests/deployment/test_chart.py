@@ -1,6 +1,7 @@
 """The chart, rendered by Helm itself: what a deployment of it relies on."""
 
 import os
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from agents.settings import WorkerSettings
+from stream.__main__ import parser
 from stream.settings import BridgeSettings, KafkaSettings, Secret, load
 from stream.topics import specs
 from stream.variables import base_type
-from tests.deployment import golden_files, restricted, validation
+from tests.deployment import chart, golden_files, restricted, validation
 from tests.deployment.helm import CHART, GOLDEN, KUBERNETES, VALUES, Manifest, Rendered, combinations, run, template
 from tests.harness.servers import MissingServerError, skip_or_fail
 
@@ -28,6 +30,8 @@ SECRETS = {
 WORKER = load(
     WorkerSettings, {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "secret", "OBJECT_KEY_SECRET": "k" * 16}
 )
+MAX_CONFIG_MAP_BYTES = 1_000_000  # Kubernetes takes 1 MiB with everything around it
+RESOURCE_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 ENOUGH = ("--values", VALUES / "minimal.yaml")
 EVERYTHING = ("--values", VALUES / "production.yaml")
 
@@ -79,6 +83,13 @@ def test_helm_finds_no_fault() -> None:
     except MissingServerError as error:
         skip_or_fail(str(error), os.environ)
     assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_the_suites_of_helm_unittest_pass() -> None:
+    try:
+        assert chart.unit_tests().faults == ()
+    except MissingServerError as error:
+        skip_or_fail(str(error), os.environ)
 
 
 def test_there_are_as_many_combinations_as_are_promised() -> None:
@@ -231,6 +242,7 @@ def test_strimzi_makes_the_topics_that_the_product_wants(environ: dict[str, str]
     assert {item["spec"]["topicName"] for item in found} == wanted.keys()
     for item in found:
         spec = wanted[item["spec"]["topicName"]]
+        assert RESOURCE_NAME.fullmatch(item["metadata"]["name"])
         assert item["spec"]["partitions"] == spec.partitions
         assert item["spec"]["replicas"] == spec.replication_factor
         assert item["spec"]["config"] == spec.config
@@ -247,6 +259,7 @@ def test_rules_and_dashboards_are_the_files_of_the_chart(manifests: Manifests) -
     }
     assert carried == {path.name: path.read_text().strip() for path in files}
     assert carried
+    assert all(len(text.encode()) < MAX_CONFIG_MAP_BYTES for text in carried.values())
     assert manifests["PrometheusRule", "p"]["spec"] == validation.read_yaml(CHART / "files" / "rules.yaml")
 
 
@@ -263,6 +276,14 @@ def test_pods_start_anew_when_what_they_read_changes() -> None:
     of_bridge = checksums("--set", "secrets.webhook.values.WEBHOOK_SECRET=another")
     assert of_bridge["worker"] == before["worker"]
     assert of_bridge["bridge"]["checksum/secret"] != before["bridge"]["checksum/secret"]
+
+
+def test_the_test_pod_runs_a_command_that_there_is() -> None:
+    arguments = made(*ENOUGH)["Pod", "p-test"]["spec"]["containers"][0]["args"]
+    assert arguments[0] == "stream"
+    options = parser().parse_args(arguments[1:])
+    assert options.bridge == "http://p-bridge:80"
+    assert options.wait_seconds == 60
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["dead-letters", "replay"],
     ["dead-letters", "purge"],
     ["backfill"],
+    ["probe"],
     ["schemas"],
     ["settings"],
 )
@@ -40,7 +41,7 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "command", [["bridge"], ["topics"], ["dead-letters", "list"], ["backfill"], ["settings"]], ids=" ".join
+    "command", [["bridge"], ["topics"], ["dead-letters", "list"], ["backfill"], ["probe"], ["settings"]], ids=" ".join
 )
 def test_a_wrong_setting_ends_every_command_with_one_line_and_code_2(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -64,6 +64,16 @@ def rig(kafka: RealKafka, minio: Minio, tmp_path_factory: pytest.TempPathFactory
         made.assert_sound()
 
 
+def test_a_probe_of_a_whole_deployment_ends_in_a_rejection_that_nobody_sees(rig: Rig) -> None:
+    worker = rig.product.add_worker(DOWNLOAD_ALLOWED_NETWORKS="")
+    said_before = rig.genesys.control.counters()
+    code, told = rig.product.run("stream", "probe", "--bridge", f"http://127.0.0.1:{rig.product.bridge_port}")
+    assert code == 0, told
+    assert ": rejected (source_blocked) after " in told
+    assert rig.genesys.control.counters() == said_before
+    assert worker.stop(60) == 0
+
+
 def test_no_form_of_an_inner_address_is_asked_for_a_file(rig: Rig) -> None:
     asked_before = len(rig.files.requests)
     worker = rig.product.add_worker(DOWNLOAD_ALLOWED_NETWORKS="", RETRY_MAX_ATTEMPTS="2")

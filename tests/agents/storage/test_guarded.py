@@ -30,7 +30,7 @@ async def test_a_store_that_does_not_answer_holds_the_lane_without_being_asked()
     bench = Bench()
     await bench.fail(AWAY)
     bench.inner.failing = AssertionError("asked all the same")
-    for call in (bench.store.exists("k"), bench.store.delete("k")):
+    for call in (bench.store.exists("k"), bench.store.delete(["k"])):
         with pytest.raises(Held, match="calls to storage wait: connection refused") as held:
             await call
         assert held.value.reason is Reason.CIRCUIT_OPEN

@@ -140,7 +140,7 @@ async def test_a_public_side_that_is_down_is_tried_again(store: PresignedStore, 
 
 
 async def test_deleting_overwrites_the_picture_with_nothing(store: PresignedStore, cdn: Cdn) -> None:
-    await store.delete("c/k.webp")
+    await store.delete(["c/k.webp"])
     [(method, _, headers, body)] = cdn.asked
     assert (method, body, headers["cache-control"]) == ("PUT", b"", "no-store")
 

@@ -65,9 +65,14 @@ def awaited(guest: Guest, conversations: list[str], seconds: float, clock: Calla
         for conversation in set(conversations) - links.keys():
             if link := guest.link(conversation):
                 links[conversation] = link
-                print(f"{conversation}: {link}", flush=True)
+                say(f"{conversation}: {link}")
         time.sleep(POLL_SECONDS)
     return links
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -81,7 +86,7 @@ def main() -> int:
     guest = Guest(given.simulator, given.bridge, given.secret)
     conversations = [guest.drop(f"picture-{number}.png") for number in range(given.pictures)]
     links = awaited(guest, conversations, given.seconds, time.monotonic)
-    print(json.dumps({"dropped": len(conversations), "linked": len(links)}))
+    say(json.dumps({"dropped": len(conversations), "linked": len(links)}))
     return 0 if len(links) == len(conversations) else 1
 
 

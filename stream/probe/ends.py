@@ -1,0 +1,79 @@
+"""How one event ends: [results] and [dead-letters], followed from now on until it is among them."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from stream.kafka.clients import KafkaUnreachableError, checked, reader_config
+from stream.messages import DeadLetter, Outcome, decode_dead_letter, decode_result
+from stream.settings import KafkaSettings
+from stream.topics import Topics
+
+POLL_SECONDS: Final = 0.5
+CALL_SECONDS: Final = 10.0
+
+
+class Ends:
+    """The ends of both topics as they are when it is made; close it after use."""
+
+    def __init__(self, settings: KafkaSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        """Note where the topics end.
+
+        Raises:
+            KafkaUnreachableError: Kafka does not answer, or a topic is missing.
+        """
+        self._clock = clock
+        self._topics = Topics.of(settings)
+        config: dict[str, Any] = {**reader_config(settings, client_id="probe"), "log_level": 0}
+        self._consumer = checked(lambda: Consumer(config))
+        try:
+            self._consumer.assign([end for topic in self._read for end in self._ends(topic)])
+        except KafkaException as error:
+            self._consumer.close()
+            reason = f"Kafka at {settings.kafka_bootstrap_servers} gave no answer: {error.args[0].str()}"
+            raise KafkaUnreachableError(reason) from error
+
+    def of(self, event_id: str, wait_seconds: float) -> Outcome | DeadLetter | None:
+        """Return how the event ends, or None when it has not within the time; blocks."""
+        deadline = self._clock() + wait_seconds
+        while (left := deadline - self._clock()) > 0:
+            message = self._consumer.poll(min(left, POLL_SECONDS))
+            end = None if message is None or message.error() else self._read_end(message)
+            if end is not None and end.event_id == event_id:
+                return end
+        return None
+
+    def close(self) -> None:
+        """Let Kafka go."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _read(self) -> tuple[str, str]:
+        return self._topics.results, self._topics.dead_letters
+
+    def _ends(self, topic: str) -> list[TopicPartition]:
+        metadata = self._consumer.list_topics(topic, timeout=CALL_SECONDS).topics[topic]
+        if metadata.error is not None:
+            raise KafkaException(metadata.error)
+        places = [TopicPartition(topic, partition) for partition in metadata.partitions]
+        marks = [self._consumer.get_watermark_offsets(place, timeout=CALL_SECONDS) for place in places]
+        return [TopicPartition(topic, place.partition, high) for place, (_, high) in zip(places, marks, strict=True)]
+
+    def _read_end(self, message: Message) -> Outcome | DeadLetter | None:
+        value = message.value() or b""
+        try:
+            if message.topic() == self._topics.dead_letters:
+                return decode_dead_letter(value)
+            result = decode_result(value)
+        except msgspec.DecodeError:  # somebody else's
+            return None
+        return result if isinstance(result, Outcome) else None

@@ -1,0 +1,94 @@
+"""What a real worker tells of itself while records wait, partitions move, and a job hangs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.harness.deployment import get
+from tests.harness.genesys.faults import Fault
+from tests.harness.kafka import RealKafka
+from tests.harness.s3 import Minio
+from tests.system.rig import Rig, running
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+STALLED_SECONDS: Final = 3.0
+SLOW_FILES: Final = {
+    "LIVENESS_STALLED_SECONDS": f"{STALLED_SECONDS:g}",
+    "DOWNLOAD_TIMEOUT_SECONDS": "12",
+    "DOWNLOAD_STALL_TIMEOUT_SECONDS": "12",
+    "RETRY_SOURCE_MAX_ATTEMPTS": "1",
+}
+LANES: Final = ("attachments", "previews", "lifecycle")
+
+
+@pytest.fixture
+def rig(kafka: RealKafka, minio: Minio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with running(tmp_path_factory.mktemp("telemetry"), kafka, minio, SLOW_FILES) as made:
+        yield made
+
+
+def partitions_told(rig: Rig, metric: str, worker: int = -1) -> dict[tuple[str, str], float]:
+    """Return a metric's value by topic, without the prefix, and partition."""
+    _, body = get(f"http://127.0.0.1:{rig.product.health_ports[worker]}/metrics")
+    prefix = rig.topics.attachments.removesuffix("attachments")
+    return {
+        (sample.labels["topic"].removeprefix(prefix), sample.labels["partition"]): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        if family.name == f"previews_{metric}"
+        for sample in family.samples
+    }
+
+
+def probe(rig: Rig, path: str, worker: int = -1) -> tuple[int, str]:
+    status, body = get(f"http://127.0.0.1:{rig.product.health_ports[worker]}{path}")
+    return status, body.decode()
+
+
+def oldest_seconds(rig: Rig) -> float:
+    return max(partitions_told(rig, "consumer_oldest_record_seconds").values())
+
+
+def test_series_of_partitions_follow_their_partitions_from_worker_to_worker(rig: Rig) -> None:
+    rig.product.add_worker()
+    rig.wait("the lag of all partitions", lambda: len(partitions_told(rig, "consumer_lag_records")) == 3 * 4)
+    assert {topic for topic, _ in partitions_told(rig, "consumer_oldest_record_seconds")} == set(LANES)
+    assert rig.metric(f'previews_consumer_assigned_partitions{{topic="{rig.topics.previews}"}}') == 4
+    rig.product.add_worker()
+    rig.wait("half of them each", lambda: len(partitions_told(rig, "consumer_lag_records", 0)) == 3 * 2)
+    rig.wait("the others", lambda: len(partitions_told(rig, "consumer_lag_records", 1)) == 3 * 2)
+    first, second = (partitions_told(rig, "consumer_lag_records", worker).keys() for worker in (0, 1))
+    assert not first & second
+    assert rig.metric("previews_consumer_rebalances_total", 0) >= 2
+    assert rig.metric("previews_consumer_rebalance_seconds_count", 0) >= 2
+    assert rig.metric("previews_table_recovery_seconds_count", 0) >= 2
+    assert rig.metric("previews_table_recovering", 0) == 0
+
+
+def test_records_that_genesys_makes_wait_grow_old_and_leave_the_worker_live(rig: Rig) -> None:
+    rig.genesys.control.add_fault(Fault(kind="status", call="*", status=429, retry_after_seconds=300, count=1))
+    rig.product.add_worker()
+    rig.drop()
+    rig.wait("the lane to be held", lambda: rig.logged("lane.held") > 0)
+    rig.wait("a record that is older than a stuck one may be", lambda: oldest_seconds(rig) > 2 * STALLED_SECONDS)
+    assert max(partitions_told(rig, "consumer_stalled_seconds").values()) == 0
+    assert probe(rig, "/healthz")[0] == 200
+    rig.wait("rows of the tables", lambda: rig.metric('previews_table_rows{table="due"}') > 0)
+    rig.wait("its changelog", lambda: rig.metric('previews_table_changelog_records{table="due"}') > 0)
+    assert rig.metric("previews_render_children") == 1
+    assert rig.metric("previews_render_children_started_total") >= 1
+    assert rig.metric('previews_storage_calls_total{call="put",status="ok"}') == 1
+
+
+def test_a_job_that_hangs_ends_the_life_of_its_worker_as_long_as_it_hangs(rig: Rig) -> None:
+    rig.product.add_worker()
+    assert probe(rig, "/startupz") == (200, '{"status":"ok","reasons":{}}')
+    hanging = rig.drop("never.png", f"{rig.files.address}/silent")
+    rig.wait("the worker to be taken for dead", lambda: probe(rig, "/healthz")[0] == 503, STALLED_SECONDS + 10)
+    assert "no record has ended for" in probe(rig, "/healthz")[1]
+    assert probe(rig, "/readyz")[0] == 200
+    rig.wait_for_ends([hanging])
+    rig.wait("the worker to be live again", lambda: probe(rig, "/healthz")[0] == 200)
+    assert max(partitions_told(rig, "consumer_stalled_seconds").values()) == 0
