@@ -231,3 +231,14 @@ async def test_a_sweep_does_not_try_again_at_once_what_is_held() -> None:
     assert await due.sweep() == 1
     assert tried == ["attachments"]
     assert await due.sweep() == 1
+
+
+async def test_each_row_that_was_sent_is_told_with_its_topic() -> None:
+    index, fired = DueIndex(), list[str]()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, Sent(), lambda: 50.0, ["attachments"], on_fired=fired.append)
+    await due.put(0, "due", row(10.0))
+    await due.put(1, "foreign", DueRow(due_at=1.0, topic="somebody else's", value=b"{}"))
+    await due.put(2, "later", row(60.0))
+    await due.sweep()
+    assert fired == ["attachments"]
