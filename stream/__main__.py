@@ -213,6 +213,8 @@ def _topics(options: Namespace, console: Console) -> int:
         console.complain(str(error))
         return FAILED
     console.say(as_json(reports) if options.json else table(reports))
+    if any(difference.property == "partitions" for report in reports for difference in report.differences):
+        console.complain("--grow gives topics more partitions while no worker runs; see docs/operations.md")
     return OK if all(report.is_wanted for report in reports) else FAILED
 
 

@@ -15,6 +15,7 @@ from tools import cache, environment, servers
 from tools.command import run
 
 KUBERNETES_VERSIONS = ("1.30", "1.37")  # the least that Chart.yaml lets in, and the newest
+VALIDATE = "kubernetes-validate"
 DOCS = "github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2"
 UNITTEST = "github.com/helm-unittest/helm-unittest@v1.1.2"
 KEDA = "github.com/kedacore/keda/v2@v2.21.0"
@@ -44,7 +45,7 @@ def missing_packages() -> list[str]:
 
 def is_prepared() -> bool:
     """Tell whether everything is there."""
-    return all(path.exists() for path in (definitions(), unittest(), docs(), kubernetes_schemas()))
+    return all(path.exists() for path in (definitions(), unittest(), docs(), validate()))
 
 
 def prepare() -> None:
@@ -74,13 +75,20 @@ def definitions() -> Path:
 def kubernetes_schemas() -> Path:
     """Return the folder of Kubernetes' strict schemas, one folder a version; it may not exist yet."""
     lock = (environment.LOCKS / "deploy.txt").read_text()
-    return cache.folder() / f"kubernetes-schemas-{_digest(lock, *KUBERNETES_VERSIONS)}"
+    return cache.folder() / f"kubernetes-schemas-{_digest(VALIDATE, lock, *KUBERNETES_VERSIONS)}"
+
+
+def validate() -> Path:
+    """Return the path of kubernetes-validate, which may not exist yet."""
+    return kubernetes_schemas() / VALIDATE
 
 
 def _copy_schemas(folder: Path) -> None:
     packaged = _site_packages() / "kubernetes_validate" / "kubernetes-json-schema"
     for version in KUBERNETES_VERSIONS:
         shutil.copytree(packaged / f"v{version}.0-local-strict", folder / version)
+    # Found from here by whatever Python asks: an environment's own path depends on the Python that made it.
+    (folder / VALIDATE).symlink_to(environment.isolated("deploy") / "bin" / VALIDATE)
 
 
 def _build_unittest(folder: Path) -> None:

@@ -87,7 +87,9 @@ def test_the_command_ends_with_1_while_something_differs_and_with_0_once_all_is_
     reports = msgspec.json.decode(capsys.readouterr().out, type=list[TopicReport])
     assert states(reports) == {"created"}
     assert run(replace(settings, topic_partitions=4), monkeypatch, "topics") == 1
-    assert "partitions" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "partitions" in told.out
+    assert "--grow" in told.err
 
 
 def test_kafka_is_waited_for_until_it_is_there(own_kafka: RealKafka) -> None:

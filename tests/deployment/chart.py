@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import yaml
+
 from tests.deployment import golden_files, restricted, validation
 from tests.deployment.counts import Counts
 from tests.deployment.helm import CHART, KUBERNETES, combinations, run, template
@@ -14,7 +16,7 @@ from tools import charts
 
 def check() -> Counts:
     """Look at everything; each manifest of each combination counts, and is invalid at most once."""
-    whole = [_lint(), unit_tests(), _files()]
+    whole = [_lint(), unit_tests(), _files(), *map(_validated_by_program, charts.KUBERNETES_VERSIONS)]
     return sum((_combination(values) for values in combinations()), sum(whole, Counts()))
 
 
@@ -28,6 +30,22 @@ def _combination(values: Path) -> Counts:
     told = [fault for faults in by_manifest for fault in faults] + confined
     invalid = sum(map(bool, by_manifest))
     return Counts(len(manifests), invalid, faults=tuple(f"{values.name}: {fault}" for fault in told))
+
+
+def _validated_by_program(version: str) -> Counts:
+    """Let kubernetes-validate itself look at each different manifest of Kubernetes' own kinds."""
+    program = existing(charts.validate(), "kubernetes-validate")
+    rendered = (manifest for values in combinations() for manifest in template("--values", values).manifests)
+    different = {yaml.safe_dump(one) for one in rendered if not one["apiVersion"].startswith(validation.GROUPS)}
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write("---\n".join(sorted(different)))
+        file.flush()
+        command: list[str | Path] = [program, "--strict", "--kubernetes-version", version, file.name]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    passed = [line for line in told.splitlines() if " passed for resource " in line]
+    if len(passed) == len(different):
+        return Counts()
+    return Counts(faults=tuple(line for line in told.splitlines() if line not in passed) or ("it said nothing",))
 
 
 def _lint() -> Counts:

@@ -156,7 +156,8 @@ def test_probes_ask_the_port_that_the_process_listens_on(manifests: Manifests, c
     (port,) = container(item)["ports"]
     variable = {"bridge": "BRIDGE_PORT", "worker": "HEALTH_PORT"}[component]
     assert variables(item)[variable] == str(port["containerPort"])
-    for probe, path in {"startup": "/startupz", "readiness": "/readyz", "liveness": "/healthz"}.items():
+    startup = {"bridge": "/healthz", "worker": "/startupz"}[component]
+    for probe, path in {"startup": startup, "readiness": "/readyz", "liveness": "/healthz"}.items():
         assert container(item)[f"{probe}Probe"]["httpGet"] == {"path": path, "port": port["name"]}
 
 

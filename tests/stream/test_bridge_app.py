@@ -131,9 +131,10 @@ def client_of(
     held_bytes: int = 1 << 20,
     own_hosts: Sequence[str] = (),
     documents: Mapping[str, bytes] | None = None,
+    starting_with: Sequence[str] = (),
 ) -> Client:
     topic = Topic()
-    health = Health(lambda: 0.0)
+    health = Health(lambda: 0.0, starting_with=starting_with)
     written: list[bytes] = []
     log = AccessLog(
         wanted="all",
@@ -352,6 +353,24 @@ async def test_answers_are_counted_by_status(client: Client) -> None:
     assert 'previews_bridge_requests_total{source="tutorial",status="400"} 1.0' in text
 
 
+async def test_webhooks_are_timed_and_their_bytes_counted_but_no_probes(client: Client) -> None:
+    await client.post()
+    await client.post(b"not json")
+    await client.get("/healthz")
+    text = (await client.get("/metrics")).body.decode()
+    assert 'previews_bridge_request_seconds_count{source="tutorial"} 2.0' in text
+    assert 'previews_bridge_request_seconds_count{source="messages"} 0.0' in text
+    assert f'previews_bridge_received_bytes_total{{source="tutorial"}} {len(BODY) + len(b"not json")}.0' in text
+
+
+async def test_the_bridge_has_started_once_kafka_has_answered() -> None:
+    client = client_of(starting_with=["kafka"])
+    assert (await client.get("/startupz")).status == 503
+    client.health.ready("kafka")
+    client.health.not_ready("kafka", "no answer")
+    assert (await client.get("/startupz")).status == 200
+
+
 OPEN_MESSAGE = {
     "id": "message-1",
     "channel": {},
@@ -488,7 +507,7 @@ HEADERS = st.dictionaries(
 
 @given(
     method=st.sampled_from(["POST", "GET", "HEAD", "PUT", "BREW"]),
-    path=st.sampled_from([*PATHS.values(), "/healthz", "/readyz", "/metrics"]) | st.text(),
+    path=st.sampled_from([*PATHS.values(), "/startupz", "/healthz", "/readyz", "/metrics"]) | st.text(),
     headers=HEADERS,
     parts=st.lists(st.binary() | st.sampled_from([BODY, b"{}", b"[]"]), min_size=1, max_size=3),
 )

@@ -68,3 +68,23 @@ def test_readiness_that_is_not_told_again_in_time_counts_no_more() -> None:
     assert health.readiness().reasons == {"kafka": "has not been heard of"}
     health.ready("kafka", 10)
     assert health.readiness().status == 200
+
+
+def test_a_process_has_started_once_every_part_that_it_starts_with_was_ready() -> None:
+    health = Health(Clock(), waiting_for=("kafka", "storage"), starting_with=("kafka",))
+    assert (health.startup().status, health.startup().reasons) == (503, {"kafka": "starting"})
+    health.not_ready("kafka", "no answer")
+    assert health.startup().reasons == {"kafka": "no answer"}
+    health.ready("kafka")
+    assert health.startup().status == 200
+    health.not_ready("kafka", "partitions are being assigned")
+    assert (health.startup().status, health.startup().reasons) == (200, {})
+
+
+def test_a_part_that_is_stuck_ends_the_life_of_its_process_until_it_goes_on() -> None:
+    health = Health(Clock())
+    health.stuck({"attachments 3": "no record has ended for 900 seconds"})
+    assert health.liveness().reasons == {"attachments 3": "no record has ended for 900 seconds"}
+    assert (health.liveness().status, health.readiness().status) == (503, 200)
+    health.stuck({})
+    assert health.liveness().status == 200

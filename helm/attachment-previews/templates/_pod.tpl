@@ -141,10 +141,10 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{/* (dict "probes" … "port" "http") */}}
+{{/* (dict "probes" … "port" "http" "startup" "/healthz") */}}
 {{- define "previews.probes" -}}
 startupProbe:
-  httpGet: { path: /startupz, port: {{ .port }} }
+  httpGet: { path: {{ .startup }}, port: {{ .port }} }
   {{- toYaml .probes.startup | nindent 2 }}
 readinessProbe:
   httpGet: { path: /readyz, port: {{ .port }} }

@@ -80,3 +80,18 @@ async def test_a_row_whose_lease_ends_while_kafka_is_away_is_not_written_once_it
     with pytest.raises(Held):
         await sender.append("links", key=b"e1", value=None, partition=2)
     assert producer.records == []
+
+
+async def test_a_send_that_is_tried_again_is_known_to_wait_for_kafka() -> None:
+    producer = Producer()
+    producer.away = True
+    waited: list[bool] = []
+
+    async def look(_seconds: float) -> None:
+        waited.append(asyncio.current_task() in sender.waiting)
+        producer.away = False
+
+    sender = Sender(cast("Any", SimpleNamespace(producer=producer)), look)
+    await sender("results", key=b"e1", value=b"{}")
+    assert waited == [True]
+    assert not sender.waiting

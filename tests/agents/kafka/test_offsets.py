@@ -99,3 +99,16 @@ def test_whatever_the_order_of_ends_the_position_never_passes_an_unfinished_reco
         unfinished.discard(offset)
         assert offsets.position(P0) == (min(unfinished) if unfinished else taken[-1] + 1)
         assert offsets.unfinished(P0) == len(unfinished)
+
+
+def test_the_oldest_unfinished_record_of_a_partition_tells_its_timestamp() -> None:
+    offsets = Offsets()
+    assert offsets.oldest_stamp(P0) is None
+    offsets.take(P0, 10, 1000.5)
+    offsets.take(P0, 11, 1001.5)
+    offsets.take(P0, 12)
+    assert offsets.oldest_stamp(P0) == 1000.5
+    offsets.finish(P0, 10)
+    assert offsets.oldest_stamp(P0) == 1001.5
+    offsets.finish(P0, 11)
+    assert offsets.oldest_stamp(P0) is None

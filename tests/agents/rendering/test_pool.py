@@ -1,13 +1,17 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from agents.rendering.children import ChildDied
-from agents.rendering.pool import RenderPool
+from agents.rendering.pool import RenderPool, create_pool
 from agents.rendering.verdicts import Limits, Order, Refusal, Rendition, Verdict
+from agents.settings import RenderSettings
 from stream.failures import Reason, Retryable
+from stream.telemetry import Metrics
 from tests.agents.rendering.pools import (
     SABOTEUR,
     alive,
@@ -217,3 +221,28 @@ async def test_closing_leaves_no_process_and_no_descriptor() -> None:
         children = children_of(forkserver)
     await until(lambda: not any(map(alive, {forkserver, *children})))
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+async def test_the_parent_tells_of_its_children(tmp_path: Path) -> None:
+    metrics = Metrics(CollectorRegistry())
+    pool = create_pool(RenderSettings(render_children=1), tmp_path, metrics)
+    value = metrics.registry.get_sample_value
+    assert value("previews_render_children") == 0
+    await pool.start()  # which proves the confinement of a child of each profile
+    try:
+        await until(lambda: value("previews_render_children") == 1)
+        started = value("previews_render_children_started_total")
+        await ask(pool, PHOTO)
+        assert (value("previews_render_children_busy"), value("previews_render_children")) == (0, 1)
+        assert value("previews_render_children_started_total") == started
+    finally:
+        await pool.close()
+    assert value("previews_render_children") == 0
+
+
+async def test_a_child_is_busy_while_it_works_on_a_file() -> None:
+    async with running_pool(SHORT, engine_module=SABOTEUR) as pool:
+        spinning = asyncio.create_task(ask(pool, b"spin"))
+        await until(lambda: pool.busy == 1)
+        await spinning
+        assert pool.busy == 0

@@ -88,3 +88,20 @@ async def test_a_probe_that_fails_spends_its_records_attempt_so_that_the_next_pr
     bench.inner.failing = None
     assert not await bench.store.exists("good")
     assert bench.breaker.state is State.CLOSED
+
+
+async def test_each_call_that_is_made_is_told_with_its_end_and_its_time() -> None:
+    told: list[tuple[str, str, float]] = []
+    inner, breaker = MemoryStore([]), Breaker("storage", threshold=2, clock=lambda: 0.0)
+    times = iter(range(100))
+    store = GuardedStore(inner, breaker, once, observe=lambda *call: told.append(call), clock=lambda: next(times))
+    await store.put("key", b"x", content_type="image/webp", expires_at=1.0)
+    assert await store.exists("key")
+    inner.failing = AWAY
+    for key in ("one", "two"):
+        with pytest.raises(Retryable):
+            await store.delete(key)
+    with pytest.raises(Held):  # by the circuit, so no call is made
+        await store.delete("three")
+    failed = ("delete", "storage_unavailable", 1)
+    assert told == [("put", "ok", 1), ("exists", "ok", 1), failed, failed]

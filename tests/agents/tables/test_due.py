@@ -284,3 +284,14 @@ async def test_of_rows_that_are_sent_together_one_that_was_written_anew_meanwhil
         await due.put(0, key, row(10.0, key.encode()))
     await due.sweep()
     assert [key for key, _ in rows.items(0)] == ["b"]
+
+
+async def test_each_row_that_was_sent_is_told_with_its_topic() -> None:
+    index, fired = DueIndex(), list[str]()
+    rows = make_rows(Changelog(), DueRow, index)
+    due = Due(rows, index, Sent(), lambda: 50.0, ["attachments"], on_fired=fired.append)
+    await due.put(0, "due", row(10.0))
+    await due.put(1, "foreign", DueRow(due_at=1.0, topic="somebody else's", value=b"{}"))
+    await due.put(2, "later", row(60.0))
+    await due.sweep()
+    assert fired == ["attachments"]

@@ -173,3 +173,17 @@ async def test_a_long_queue_holds_the_last_in_it() -> None:
 def test_a_share_outside_0_to_1_is_an_error(fraction: float) -> None:
     with pytest.raises(ValueError, match="within"):
         RateShare(300).set_share(fraction)
+
+
+async def test_waits_for_a_turn_add_up_also_those_that_were_given_up() -> None:
+    time, waited = FakeTime(), list[float]()
+    rate = RateShare(60, on_waited=waited.append, clock=time.clock, sleep=time.sleep)
+    await rate.spend()
+    await rate.spend()
+    assert waited == [0, pytest.approx(1, abs=0.1)]
+    waiting = asyncio.create_task(rate.spend())
+    await asyncio.sleep(0)
+    rate.pause(60)
+    with pytest.raises(Held):
+        await waiting
+    assert len(waited) == 3
