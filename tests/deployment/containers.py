@@ -39,7 +39,7 @@ def check() -> Counts:
 
 def _played() -> tuple[str, ...]:
     try:
-        return judged(play())
+        return judged(play(), plan().image.config.labels["org.opencontainers.image.version"])
     except (SetupError, subprocess.SubprocessError) as error:
         return (f"containers: {error}",)
 
@@ -84,9 +84,8 @@ def play(pictures: int = 3) -> Report:
     return msgspec.json.decode(answer.stdout.splitlines()[-1], type=Report)
 
 
-def judged(report: Report) -> tuple[str, ...]:
-    """Say what is not as it should be."""
-    version = plan().image.config.labels["org.opencontainers.image.version"]
+def judged(report: Report, version: str) -> tuple[str, ...]:
+    """Say what is not as it should be; `version` is the image's."""
     faults = {
         f"commands failed: {report.commands}": any(report.commands.values()),
         f"healthy: {report.healthy}": report.healthy != ["simulator", "bridge", "worker"],
