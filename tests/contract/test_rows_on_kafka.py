@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -108,6 +108,19 @@ class World:
                 await asyncio.sleep(0.1)  # Kafka tells nobody when it is gone
         made = admin.create_topics([NewTopic(self.changelog, PARTITIONS, 1, config=config)])
         await asyncio.gather(*map(asyncio.wrap_future, made.values()))
+
+    def spoil(self, name: str) -> int:
+        """Write nonsense over the databases of a worker that has ended; return how many there were."""
+        found = list((self._folder / name).rglob("CURRENT"))
+        for file in found:
+            file.write_bytes(b"\x55" * 100)
+        return len(found)
+
+    async def cut_changelog(self, before: int) -> None:
+        """Let Kafka delete the records before an offset, as retention does."""
+        admin = AdminClient({"bootstrap.servers": self._servers})
+        cut = [TopicPartition(self.changelog, number, before) for number in ALL]
+        await asyncio.gather(*map(asyncio.wrap_future, admin.delete_records(cut).values()))
 
     async def worker(self, name: str, member: str = "") -> Child:
         """Begin a worker; one of the same name has the same folder."""
@@ -244,3 +257,34 @@ async def test_a_changelog_that_was_made_anew_is_read_from_its_beginning(world: 
     await world.write(world.changelog, [(b"anew", b'{"text":"v"}')])
     second = await world.worker("a", member="a")
     assert (await second.ready()).rows == everywhere({"anew": "v"})
+
+
+async def test_rows_are_read_back_where_their_databases_are_corrupt(world: World) -> None:
+    await world.create_topics(COMPACTED)
+    first = await world.worker("a", member="a")
+    await first.ready()
+    await world.order({"kept": "1", "more": "1"})
+    await first.does(2 * PARTITIONS)
+    await world.committed()
+    await first.end(signal.SIGKILL)
+    spoilt = world.spoil("a")
+    assert spoilt == (PARTITIONS if world.store == "rocksdb" else 0)
+    ready = await (await world.worker("a", member="a")).ready()
+    assert ready.rows == everywhere({"kept": "1", "more": "1"})
+    assert ready.read_back == 2 * PARTITIONS
+
+
+async def test_a_changelog_whose_head_is_cut_off_costs_what_no_database_holds(world: World) -> None:
+    await world.create_topics({"cleanup.policy": "delete"})
+    first = await world.worker("a", member="a")
+    await first.ready()
+    await world.order({"cut": "1"})
+    await first.does(PARTITIONS)
+    await world.order({"left": "1"})
+    await first.does(2 * PARTITIONS)
+    await world.committed()
+    await first.end(signal.SIGTERM)
+    await world.cut_changelog(before=1)
+    ready = await (await world.worker("a", member="a")).ready()
+    left = {"left": "1"}
+    assert ready.rows == everywhere(left if world.store == "memory" else {"cut": "1", **left})
