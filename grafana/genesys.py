@@ -33,7 +33,7 @@ def _calls(made: Dashboard) -> None:
         "Calls",
         lines(
             "Calls a minute",
-            "By call, all workers together, without tokens; GENESYS_CALLS_PER_MINUTE for each OAuth client is the most.",
+            "By call, all workers together, without tokens; the most is GENESYS_CALLS_PER_MINUTE for each client.",
             units.Short,
             ('sum by (call) (rate(previews_genesys_calls_total{*,call!="token"}[$__rate_interval])) * 60', "{{call}}"),
             alerts=["RateShareExhausted"],

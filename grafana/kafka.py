@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models import units
 from grafana.panels import lines, quantiles, section
 
 FEW: Final = 10
+RARE: Final = "1h"
 OF_A_TOPIC: Final = '{*,topic=~"$topic"}'
 
 
@@ -91,17 +92,17 @@ def rebalances(made: Dashboard) -> None:
         ),
         lines(
             "Time of a rebalance",
-            "From the loss of partitions to work on the new ones, rows read back.",
+            "From the loss of partitions to work on the new ones, rows read back; those of the last hour.",
             units.Seconds,
-            *quantiles("previews_consumer_rebalance_seconds"),
+            *quantiles("previews_consumer_rebalance_seconds", window=RARE),
             alerts=["RebalancesOften"],
             span=8,
         ),
         lines(
             "Time to read rows back",
-            "And which workers do so now (1).",
+            "In the last hour, and which workers do so now (1).",
             units.Seconds,
-            *quantiles("previews_table_recovery_seconds"),
+            *quantiles("previews_table_recovery_seconds", window=RARE),
             ("max by (instance) (previews_table_recovering{*})", "now: {{instance}}"),
             alerts=["TablesRecoverLong"],
             span=8,

@@ -76,12 +76,12 @@ def number(
     )
 
 
-def quantiles(metric: str, *labels: str) -> list[Query]:
-    """Return the quantiles of a histogram, or, by labels, the 95th percentile of each."""
+def quantiles(metric: str, *labels: str, window: str = "$__rate_interval") -> list[Query]:
+    """Return the quantiles of a histogram, or, by labels, the 95th percentile of each; what is rare needs a long window."""
     by = ", ".join((*labels, "le"))
     legend = " ".join(f"{{{{{label}}}}}" for label in labels)
     wanted = (0.95,) if labels else QUANTILES
-    rate = f"sum by ({by}) (rate({metric}_bucket{{*}}[$__rate_interval]))"
+    rate = f"sum by ({by}) (rate({metric}_bucket{{*}}[{window}]))"
     return [(f"histogram_quantile({quantile}, {rate})", legend or f"p{quantile * 100:.0f}") for quantile in wanted]
 
 

@@ -10,11 +10,11 @@ import time
 from types import ModuleType
 from typing import Final
 
-from tests.deployment import chart, containers
+from tests.deployment import chart, containers, observability
 from tests.deployment.counts import Counts
 from tests.harness.servers import MissingServerError
 
-PARTS: Final[tuple[ModuleType, ...]] = (chart, containers)
+PARTS: Final[tuple[ModuleType, ...]] = (chart, containers, observability)
 
 
 def main() -> int:
