@@ -117,6 +117,9 @@ def test_growing_by_kafkas_own_command_says_copies_twice_until_the_rows_are_move
     new = [NewPartitions(spec.name, AFTER) for spec in specs(rig.product.kafka_settings)]
     for answer in admin.create_partitions(new).values():
         answer.result(30)
+    uninformed = rig.product.add_worker(wait=False)
+    rig.wait("it to say why it waits", lambda: rig.logged(f"TOPIC_PARTITIONS is {BEFORE} but") > 0)
+    assert uninformed.stop(60) == 0
     with grown(rig):
         worker = rig.product.add_worker()
         drop_again(rig, done[:8])

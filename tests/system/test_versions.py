@@ -38,6 +38,8 @@ def test_unknown_fields_are_ignored_and_unknown_versions_wait_as_dead_letters_fo
             rig.produce(topic, record, key=b"c")
         rig.produce(rig.topics.attachments, with_field, key=b"c", headers=[("later", b"too")])
         assert rig.verdict("known") == "rendered"
+        previews = rig.records(rig.topics.previews)
+        assert any(("later", b"too") in (record.headers or ()) for record in previews)
         rig.wait("the dead letters", lambda: len(rig.ledger.dead_letters) == len(to_come))
         assert undecodable(rig) == sorted((topic, record, 0) for topic, record in to_come.items())
         # By the version that knows them it would be their way; this one files them again, with the same bytes.
