@@ -77,7 +77,10 @@ def number(
 
 
 def quantiles(metric: str, *labels: str, window: str = "$__rate_interval") -> list[Query]:
-    """Return the quantiles of a histogram, or, by labels, the 95th percentile of each; what is rare needs a long window."""
+    """Return the quantiles of a histogram, or, by labels, the 95th percentile of each.
+
+    What is rare needs a longer `window`, or it has no quantiles most of the time.
+    """
     by = ", ".join((*labels, "le"))
     legend = " ".join(f"{{{{{label}}}}}" for label in labels)
     wanted = (0.95,) if labels else QUANTILES
