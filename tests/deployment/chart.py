@@ -16,8 +16,9 @@ from tools import charts
 
 def check() -> Counts:
     """Look at everything; each manifest of each combination counts, and is invalid at most once."""
-    whole = [_lint(), unit_tests(), _files(), *map(_validated_by_program, charts.KUBERNETES_VERSIONS)]
-    return sum((_combination(values) for values in combinations()), sum(whole, Counts()))
+    whole = [unit_tests(), _files(), *map(_validated_by_program, charts.KUBERNETES_VERSIONS)]
+    each = [look(values) for values in combinations() for look in (_linted, _combination)]
+    return sum((*whole, *each), Counts())
 
 
 def _combination(values: Path) -> Counts:
@@ -48,9 +49,9 @@ def _validated_by_program(version: str) -> Counts:
     return Counts(faults=tuple(line for line in told.splitlines() if line not in passed) or ("it said nothing",))
 
 
-def _lint() -> Counts:
-    told = run("lint", "--strict", CHART, *KUBERNETES, "--values", combinations()[0])
-    return Counts(faults=(told.stdout.strip(),) if told.returncode else ())
+def _linted(values: Path) -> Counts:
+    told = run("lint", "--strict", CHART, *KUBERNETES, "--values", values)
+    return Counts(faults=(f"{values.name}: {told.stdout.strip()}",) if told.returncode else ())
 
 
 def unit_tests() -> Counts:

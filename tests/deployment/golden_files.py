@@ -1,7 +1,7 @@
 """`python -m tests.deployment.golden_files`: writes anew what is made from the chart and kept beside it.
 
 That is what Helm renders for values/minimal.yaml, how every other file of values differs from it (manifest by manifest,
-as a diff), the chart's README and values.schema.json.
+as a diff), the chart's README, values.schema.json and the list of the settings that are secrets.
 """
 
 import difflib
@@ -18,6 +18,8 @@ from tools import charts
 
 # Those that hold a file of the chart are left to tests/metrics_test.yaml and test_chart.py: they change with the files.
 CARRIERS: Final = ("/templates/dashboards.yaml", "/templates/rules.yaml")
+SCHEMA: Final = CHART / "values.schema.json"
+SECRETS: Final = CHART / "files" / "secret-settings.json"
 LEAST: Final = VALUES / "minimal.yaml"
 
 
@@ -27,7 +29,7 @@ def expected() -> dict[Path, str]:
     Raises:
         MissingServerError: Helm or helm-docs is not on this machine.
     """
-    found = {CHART / "values.schema.json": values_schema.text(), CHART / "README.md": readme()}
+    found = {SCHEMA: values_schema.text(), SECRETS: values_schema.secret_settings(), CHART / "README.md": readme()}
     least = rendered(LEAST)
     found[GOLDEN / LEAST.name] = "".join(least.values())
     others = [path for path in combinations() if path != LEAST]
@@ -78,6 +80,8 @@ def readme() -> str:
 
 def main() -> None:
     """Write all of them, and remove those that nothing makes any more."""
+    SCHEMA.write_text(values_schema.text())  # first, for Helm refuses what it does not know
+    SECRETS.write_text(values_schema.secret_settings())
     wanted = expected()
     GOLDEN.mkdir(exist_ok=True)
     for path, text in wanted.items():

@@ -250,8 +250,12 @@ def test_strimzi_makes_the_topics_that_the_product_wants(environ: dict[str, str]
         assert item["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def expected_dashboards() -> list[Path]:
+    return sorted((CHART / "files" / "dashboards").glob("*.json"))
+
+
 def test_rules_and_dashboards_are_the_files_of_the_chart(manifests: Manifests) -> None:
-    files = sorted((CHART / "files" / "dashboards").glob("*.json"))
+    files = expected_dashboards()
     carried = {
         name: text
         for (kind, _), item in manifests.items()
@@ -262,6 +266,18 @@ def test_rules_and_dashboards_are_the_files_of_the_chart(manifests: Manifests) -
     assert carried
     assert all(len(text.encode()) < MAX_CONFIG_MAP_BYTES for text in carried.values())
     assert manifests["PrometheusRule", "p"]["spec"] == validation.read_yaml(CHART / "files" / "rules.yaml")
+
+
+def test_rules_and_dashboards_lead_to_where_the_runbooks_are_read() -> None:
+    address = "https://pages.example.com/runbooks.html"
+    found = made(*EVERYTHING, "--set", f"metrics.runbookUrl={address}")
+    groups = found["PrometheusRule", "p"]["spec"]["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert alerts
+    for rule in alerts:
+        assert rule["annotations"]["runbook_url"] == f"{address}#{rule['alert'].lower()}"
+    dashboards = [text for (kind, _), item in found.items() if kind == "ConfigMap" for text in item["data"].values()]
+    assert sum(f'"query": "{address}"' in text for text in dashboards) == len(expected_dashboards())
 
 
 def test_pods_start_anew_when_what_they_read_changes() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from agents.settings import WorkerSettings
-from stream.settings import BridgeSettings, KafkaSettings
+from stream.settings import BridgeSettings, KafkaSettings, Secret
 from stream.variables import allowed, base_type, description
 from tests.deployment.helm import CHART
 
@@ -43,6 +43,10 @@ TIMINGS: Final[Schema] = {
         }.items()
     },
 }
+RESOURCES: Final[Schema] = {
+    "additionalProperties": False,
+    "properties": {name: {"type": "object"} for name in ("limits", "requests")},
+}
 RULES: Final[Mapping[str, Schema]] = {
     "fullnameOverride": {"pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 44},
     "commonLabels": TEXTS,
@@ -71,10 +75,13 @@ RULES: Final[Mapping[str, Schema]] = {
     "worker.tables.retention.whenScaled": {"enum": ["Retain", "Delete"]},
     "topics.mode": {"enum": ["job", "strimzi", "none"]},
     "topics.job.activeDeadlineSeconds": {"minimum": 1},
+    "topics.job.nodeSelector": TEXTS,
+    "topics.job.resources": RESOURCES,
     "topics.strimzi.apiVersion": {"enum": ["kafka.strimzi.io/v1", "kafka.strimzi.io/v1beta2"]},
     "networkPolicy.egress.kafkaPorts": {"items": {"type": "integer", **PORT}, "minItems": 1},
     "networkPolicy.egress.httpsExcept": NETWORKS,
     "networkPolicy.egress.httpsExceptIpv6": NETWORKS,
+    "metrics.runbookUrl": {"pattern": r"^(https?://[^\s\"#]+)?$"},
     "metrics.monitor.kind": {"enum": ["none", "PodMonitor", "ServiceMonitor"]},
     "metrics.monitor.labels": TEXTS,
     "metrics.monitor.interval": DURATION,
@@ -103,10 +110,7 @@ OF_BOTH: Final[Mapping[str, Schema]] = {
     "probes.startup": TIMINGS,
     "probes.readiness": TIMINGS,
     "probes.liveness": TIMINGS,
-    "resources": {
-        "additionalProperties": False,
-        "properties": {name: {"type": "object"} for name in ("limits", "requests", "claims")},
-    },
+    "resources": RESOURCES,
 }
 OPEN: Final = {*(f"{part}.{name}" for part in ("bridge", "worker") for name in OF_BOTH)}
 USES: Final[Mapping[str, str]] = {
@@ -115,6 +119,7 @@ USES: Final[Mapping[str, str]] = {
     "genesys": r"^GENESYS_CLIENT_(ID|SECRET)$",
     "storage": r"^(S3_(ACCESS|SECRET)_KEY|CDN_PRESIGNED_URL_TEMPLATE)$",
     "objectKey": r"^OBJECT_KEY_SECRET$",
+    "tracing": r"^OTEL_EXPORTER_OTLP_HEADERS$",
 }
 
 
@@ -126,6 +131,17 @@ def text() -> str:
     schema = {**root, **_schema("", values, described)}
     schema["properties"]["global"] = {"type": "object", "description": "What a parent chart shares; not read."}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def secret_settings() -> str:
+    """Return the variables that hold secrets, for a template to refuse among the settings."""
+    found = {
+        name.upper()
+        for kind in _kind("")
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items()
+        if base_type(hint) is Secret
+    }
+    return json.dumps(sorted(found), indent=2) + "\n"
 
 
 def comments(source: str) -> dict[str, str]:

@@ -15,11 +15,11 @@
 {{- end -}}
 
 {{- define "previews.checkSettings" -}}
-{{- $secret := list "OBJECT_KEY_SECRET" "GENESYS_CLIENT_SECRET" "S3_SECRET_KEY" "WEBHOOK_SECRET" "KAFKA_SASL_PASSWORD" "KAFKA_OAUTH_CLIENT_SECRET" "KAFKA_SSL_KEY_PASSWORD" "KAFKA_LIBRDKAFKA_OPTIONS" -}}
+{{- $secret := .Files.Get "files/secret-settings.json" | fromJsonArray -}}
 {{- $ours := list "BRIDGE_PORT" "BRIDGE_SPOOL_DIR" "BRIDGE_SPOOL_MAX_BYTES" "HEALTH_PORT" "WORKER_DATA_DIR" "WORKER_MEMBER_ID" "WORKER_SCRATCH_DIR" "WORKER_TABLE_STORE" "KAFKA_SSL_CA_FILE" "KAFKA_SSL_CERTIFICATE_FILE" "KAFKA_SSL_KEY_FILE" -}}
 {{- range $where, $settings := dict "settings" .Values.settings "bridge.settings" .Values.bridge.settings "worker.settings" .Values.worker.settings -}}
 {{- range $variable, $_ := $settings -}}
-{{- if or (regexMatch "^WEBHOOK_.*_CREDENTIALS$" $variable) (has $variable $secret) -}}
+{{- if has $variable $secret -}}
 {{- fail (printf "%s.%s is a secret: put it into a Secret named by secrets.existingSecret, or into secrets.*.values" $where $variable) -}}
 {{- end -}}
 {{- if has $variable $ours -}}

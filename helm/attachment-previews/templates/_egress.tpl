@@ -16,6 +16,12 @@
 - ports: # tokens for Kafka
     - { port: {{ include "previews.portOf" . }}, protocol: TCP }
 {{- end }}
+{{- if ne .component "jobs" }}
+{{- with include "previews.setting" (merge (dict "name" "OTEL_EXPORTER_OTLP_ENDPOINT") .) }}
+- ports: # traces
+    - { port: {{ include "previews.portOf" . }}, protocol: TCP }
+{{- end }}
+{{- end }}
 {{- if eq .component "worker" }}
 {{- $s3 := include "previews.setting" (merge (dict "name" "S3_ENDPOINT") .) }}
 {{- with $s3 }}

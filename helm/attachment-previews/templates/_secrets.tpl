@@ -1,6 +1,6 @@
 {{/* Which uses of secrets a component reads. */}}
 {{- define "previews.usesOf" -}}
-{{- get (dict "bridge" "kafka webhook" "worker" "kafka genesys storage objectKey" "topics" "kafka" "test" "kafka webhook") . -}}
+{{- get (dict "bridge" "kafka webhook tracing" "worker" "kafka genesys storage objectKey tracing" "topics" "kafka" "test" "kafka webhook") . -}}
 {{- end -}}
 
 {{/* The Secret of a use, empty for none: (dict "root" $ "use" "kafka"). */}}
