@@ -8,7 +8,7 @@ CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(i
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-due bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane bench-scale check format licences lock schemas clean check-deploy golden dashboards
+.PHONY: bench-due bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane bench-scale bench-metrics capacity check format licences lock schemas clean check-deploy golden dashboards
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench-scale: servers ## 1, 2 and 4 workers on real Kafka, with waits in place of
 
 bench-due: servers ## A million rows of the due table: reading back, sweeps, expiry, memory; QUICK=1, DOCS=1; the last line is JSON
 	@$(BIN)/python -m bench.due $(BENCH_OPTIONS)
+
+bench-metrics: servers ## What counting costs worker and bridge, of their CPU; QUICK=1, DOCS=1; the last line is JSON
+	@$(BIN)/python -m bench.metrics $(BENCH_OPTIONS)
+
+capacity: setup ## Work out docs/capacity.md from the costs in bench/capacity.py
+	@$(BIN)/python -m bench.capacity
 
 bench-lane: servers ## The lane on real Kafka: memory, CPU an event, growth, pause after a kill; QUICK=1; the last line is JSON
 	@$(BIN)/python -m bench.lane $(if $(QUICK),--quick)

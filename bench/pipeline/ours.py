@@ -31,8 +31,8 @@ UNLIMITED_CALLS: Final = 10_000_000
 class Ours:
     """A worker's pipeline and services, with topics and rows in memory."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        metrics = Metrics(CollectorRegistry())
+    def __init__(self, settings: WorkerSettings, metrics: Metrics | None = None) -> None:
+        metrics = metrics or Metrics(CollectorRegistry())
         self._topics = Topics.of(settings)
         self.memory = MemoryTopics(self._topics, settings.topic_partitions)
         safe = Safeguards(settings, metrics)
