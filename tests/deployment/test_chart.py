@@ -15,7 +15,8 @@ from stream.topics import specs
 from stream.variables import base_type
 from tests.deployment import chart, golden_files, restricted, validation
 from tests.deployment.helm import CHART, GOLDEN, KUBERNETES, VALUES, Manifest, Rendered, combinations, run, template
-from tests.harness.servers import MissingServerError, skip_or_fail
+from tests.harness.servers import MissingServerError, existing, skip_or_fail
+from tools import charts
 
 pytestmark = pytest.mark.real
 
@@ -124,7 +125,8 @@ def test_what_is_made_from_the_chart_is_up_to_date() -> None:
         wanted = golden_files.expected()
     except MissingServerError as error:
         skip_or_fail(str(error), os.environ)
-    assert [path.name for path, text in wanted.items() if not path.exists() or path.read_text() != text] == []
+    stale = [path.name for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    assert stale == [], "make golden writes them anew"
     assert {path.stem for path in GOLDEN.iterdir()} == {path.stem for path in combinations()}
 
 
@@ -252,6 +254,38 @@ def test_strimzi_makes_the_topics_that_the_product_wants(environ: dict[str, str]
 
 def expected_dashboards() -> list[Path]:
     return sorted((CHART / "files" / "dashboards").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def scaler() -> dict[str, tuple[str, set[str]]]:
+    """What KEDA's Kafka scaler takes, from its source: where a field may stand, and the values that it may have."""
+    try:
+        source = existing(charts.definitions(), "KEDA's source") / "kafka_scaler.go"
+    except MissingServerError as error:
+        skip_or_fail(str(error), os.environ)
+    tags = re.findall(r'keda:"name=(\w+),order=([\w;]+)(?:[^"]*?enum=([\w;]+))?', source.read_text())
+    return {name: (order, set(filter(None, values.split(";")))) for name, order, values in tags}
+
+
+@pytest.mark.parametrize("values", sorted(VALUES.glob("*keda*")), ids=lambda path: path.stem)
+def test_the_trigger_says_what_the_scaler_of_keda_understands(
+    scaler: dict[str, tuple[str, set[str]]], values: Path
+) -> None:
+    found = made("--values", values)
+    triggers = [
+        trigger
+        for (kind, _), item in found.items()
+        if kind == "ScaledObject"
+        for trigger in item["spec"]["triggers"]
+        if trigger["type"] == "kafka"
+    ]
+    for name, value in (pair for trigger in triggers for pair in trigger["metadata"].items()):
+        order, allowed = scaler[name]
+        assert "triggerMetadata" in order
+        assert not allowed or value in allowed
+    for authentication in (item["spec"] for (kind, _), item in found.items() if kind == "TriggerAuthentication"):
+        for reference in [*authentication["secretTargetRef"], *authentication.get("configMapTargetRef", [])]:
+            assert "authParams" in scaler[reference["parameter"]][0]
 
 
 def test_rules_and_dashboards_are_the_files_of_the_chart(manifests: Manifests) -> None:
