@@ -98,9 +98,10 @@ lock: ## Resolve requirements/*.txt anew
 licences: setup ## Write docs/licences.md: what the image ships, and under which licences
 	@$(BIN)/python -m tools.licences
 
-schemas: setup ## Write what is generated: the messages' JSON Schemas, the page of settings, .env.example
+schemas: setup ## Write what is generated: the messages' JSON Schemas, the pages of settings and metrics, .env.example
 	@$(BIN)/python -m stream schemas
 	@$(BIN)/python -m agents.settings_page
+	@$(BIN)/python -m stream.telemetry.page
 
 dashboards: setup ## Write what is generated for Grafana: the dashboards, and the chart's copies of dashboards and rules
 	@$(BIN)/python -m grafana

@@ -164,21 +164,21 @@ class LinkAgent:
             self._topics.attachments,
             key=attachment.conversation_id.encode(),
             value=encode(attachment),
-            headers=[*handed_on(task.record.headers), *task.delivery.rendered_again(self._clock()).to_headers()],
+            headers=[*handed_on(task.headers), *task.delivery.rendered_again(self._clock()).to_headers()],
         )
         self._metrics.retries.labels(Reason.PREVIEW_MISSING, Stage.LINK).inc()
 
     async def _say(self, task: Task[Preview], link: Link) -> str:
         write_before = self._clock() + min(POST_START_SECONDS, self._owned_seconds())
         if self._policy.idempotent:
-            return await self._poster.post(link, write_before=write_before)
+            return await self._post(task, link, write_before)
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
         before = self._said.of(event_of(task))
         await self._said.sending(event_of(task), not_before)
         certainly_unsaid = False
         late = False
         try:
-            message_id = await self._poster.post(link, write_before=write_before)
+            message_id = await self._post(task, link, write_before)
         except Failure as failure:
             certainly_unsaid = not isinstance(failure, Ambiguous)
             if isinstance(failure, Ambiguous):
@@ -193,6 +193,10 @@ class LinkAgent:
             self._metrics.posts_ambiguous.labels(LATE).inc()
         await self._said.sent(event_of(task), message_id)
         return message_id
+
+    async def _post(self, task: Task[Preview], link: Link, write_before: float) -> str:
+        with task.progress.calling("post"):
+            return await self._poster.post(link, write_before=write_before)
 
     def _tell_if_late(self, link: Link, not_before: float) -> bool:
         """Count a post that another worker may have given up waiting for, because this one was frozen as it wrote."""
@@ -231,7 +235,7 @@ class LinkAgent:
             timings=task.progress.timings(preview.timings),
             finished_at=self._clock(),
         )
-        await self._results.outcome(outcome, attachment.received_at, task.record.headers)
+        await self._results.outcome(outcome, attachment.received_at, task.headers)
 
 
 def event_of(task: Task[Preview]) -> Event:

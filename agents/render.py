@@ -141,7 +141,7 @@ class RenderAgent:
     async def _announce(self, task: Task[Attachment], attachment: Attachment) -> None:
         """Give another file of a message that named several an event of its own; it is replayed with the message."""
         key = attachment.conversation_id.encode()
-        headers = [*handed_on(task.record.headers), *_replays(task)]
+        headers = [*handed_on(task.headers), *_replays(task)]
         await self._send(self._topics.attachments, key=key, value=encode(attachment), headers=headers)
 
     async def _remember_to_expire(self, attachment: Attachment, partition: int, key: str, expires_at: float) -> None:
@@ -168,14 +168,14 @@ class RenderAgent:
             state="stored",
             at=self._clock(),
         )
-        await self._results.lifecycle(stored, task.record.headers)
+        await self._results.lifecycle(stored, task.headers)
         # By key and not by partition: a foreign producer may have put the attachment anywhere.
         await self._send(
             self._topics.previews,
             key=attachment.conversation_id.encode(),
             value=encode(preview),
             headers=[
-                *handed_on(task.record.headers),
+                *handed_on(task.headers),
                 (EVENT_ID, attachment.event_id.encode()),
                 *_replays(task),
                 *task.delivery.renders_header(),

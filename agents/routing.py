@@ -7,8 +7,8 @@ tripped nothing of ours is given up: such a record waits in the due table for th
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -21,8 +21,10 @@ from agents.tables.due import Due, DueRow
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
 from stream.messages import Attachment, Forget, LifecycleCommand, Preview, Together
 from stream.records.headers import Delivery, foreign
+from stream.records.trace_context import trace_headers, trace_of
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
+from stream.tracing import UNTRACED, Kind, Trace, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,13 @@ class Task(Generic[MessageT]):
     record: Record
     delivery: Delivery
     progress: Progress
+    trace: Mapping[str, bytes] = field(default_factory=dict)
+    """Headers by which other records follow what is traced here; none where nothing is."""
+
+    @property
+    def headers(self) -> Mapping[str, bytes]:
+        """Return the record's headers for other records that come of it; a dead letter has them as they were read."""
+        return {**self.record.headers, **self.trace} if self.trace else self.record.headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ class Routing:
         monotonic: Callable[[], float],
         rng: random.Random,
         metrics: Metrics,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         """Take the parts; `stop` is told why the worker must end."""
         self._results = results
@@ -79,6 +89,7 @@ class Routing:
         self._monotonic = monotonic
         self._rng = rng
         self._metrics = metrics
+        self._tracer = tracer
 
     def job(self, agent: Agent[MessageT]) -> Job:
         """Return the job that a lane runs for each record of the agent's topic."""
@@ -90,8 +101,12 @@ class Routing:
                 failure = Refused(Reason.UNDECODABLE, f"not a record of this topic: {error}")
                 await self._results.dead_letter(record, failure, Stage.DECODE, "")
                 return
-            progress = Progress(agent.stage, self._metrics, self._monotonic)
-            await self._run(agent, Task(message, record, Delivery.from_headers(record.headers), progress))
+            progress = Progress(agent.stage, self._metrics, self._monotonic, self._tracer)
+            delivery = Delivery.from_headers(record.headers)
+            parent = Trace(*trace_of(record.headers))
+            with self._tracer.span(f"process {record.topic}", Kind.CONSUMER, parent=parent) as span:
+                trace = dict(trace_headers(*span.trace))
+                await self._run(agent, Task(message, record, delivery, progress, trace))
 
         return job
 
@@ -126,7 +141,7 @@ class Routing:
             case Rejected() if (attachment := attachment_of(task.message)) is not None:
                 attempt = task.delivery.attempt
                 timings = task.progress.timings()
-                await self._results.rejected(attachment, failure, attempt, timings, task.record.headers)
+                await self._results.rejected(attachment, failure, attempt, timings, task.headers)
             case _:
                 await self._dead(task, failure)
 
@@ -161,7 +176,7 @@ class Routing:
             topic=record.topic,
             key=record.key,
             value=record.value,
-            headers=[*foreign(record.headers), *delivery.to_headers()],
+            headers=[*foreign(task.headers), *delivery.to_headers()],
         )
         # The record's own place names the row: a redelivery of the record replaces it instead of adding one. The time
         # tells apart the records of a topic that was made anew.

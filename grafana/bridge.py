@@ -9,7 +9,7 @@ from grafana.panels import lines, quantiles, section
 
 def dashboard() -> Dashboard:
     """Return the dashboard of the bridge."""
-    made = framed("previews-bridge", "bridge", "Webhooks, their answers, and the way into Kafka.")
+    made = framed("previews-bridge", "Webhooks, their answers, and the way into Kafka.", job="bridge")
     _webhooks(made)
     _kafka(made)
     _spool(made)

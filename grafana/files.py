@@ -13,17 +13,13 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 RULES: Final = ROOT / "prometheus" / "alerts.yml"
 PROVISIONED: Final = ROOT / "grafana" / "dashboards"
 CHART_FILES: Final = ROOT / "helm" / "attachment-previews" / "files"
-DASHBOARDS: Final = {
-    "overview": overview.dashboard,
-    "bridge": bridge.dashboard,
-    "worker": worker.dashboard,
-    "genesys": genesys.dashboard,
-}
+MAKERS: Final = (overview.dashboard, bridge.dashboard, worker.dashboard, genesys.dashboard)
 
 
 def wanted() -> dict[Path, str]:
     """Return what each generated file is to hold."""
-    texts = {f"previews-{name}.json": as_json(make().build()) for name, make in DASHBOARDS.items()}
+    made = [make().build() for make in MAKERS]
+    texts = {f"{dashboard.uid}.json": as_json(dashboard) for dashboard in made}
     files = {
         folder / name: text for name, text in texts.items() for folder in (PROVISIONED, CHART_FILES / "dashboards")
     }

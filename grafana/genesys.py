@@ -18,7 +18,9 @@ CALLS_A_POST: Final = (
 def dashboard() -> Dashboard:
     """Return the dashboard of Genesys."""
     made = framed(
-        "previews-genesys", "Genesys", "The budget of calls, what Genesys answers, and what may have been said."
+        "previews-genesys",
+        "The budget of calls, what Genesys answers, and what may have been said.",
+        job="worker",
     )
     _calls(made)
     _rate(made)
@@ -35,7 +37,10 @@ def _calls(made: Dashboard) -> None:
             "Calls a minute",
             "By call, all workers together, without tokens; the most is GENESYS_CALLS_PER_MINUTE for each client.",
             units.Short,
-            ('sum by (call) (rate(previews_genesys_calls_total{*,call!="token"}[$__rate_interval])) * 60', "{{call}}"),
+            (
+                'sum by (call) (rate(previews_genesys_calls_total{*,call!="token"}[$__rate_interval])) * 60 > 0',
+                "{{call}}",
+            ),
             alerts=["RateShareExhausted"],
             stacked=True,
             span=8,
@@ -44,7 +49,7 @@ def _calls(made: Dashboard) -> None:
             "Answers a minute",
             "By status: an HTTP code, timeout or dropped.",
             units.Short,
-            ("sum by (status) (rate(previews_genesys_calls_total{*}[$__rate_interval])) * 60", "{{status}}"),
+            ("sum by (status) (rate(previews_genesys_calls_total{*}[$__rate_interval])) * 60 > 0", "{{status}}"),
             alerts=["GenesysForbids", "GenesysLimits"],
             stacked=True,
             span=8,
@@ -100,7 +105,7 @@ def _trouble(made: Dashboard) -> None:
             "429: somebody else spends the budget too. 401, 403: a client, role or division is to be mended.",
             units.Short,
             (
-                f"sum by (call, status) (rate(previews_genesys_calls_total{REFUSED}[$__rate_interval])) * 60",
+                f"sum by (call, status) (rate(previews_genesys_calls_total{REFUSED}[$__rate_interval])) * 60 > 0",
                 "{{status}} {{call}}",
             ),
             alerts=["GenesysForbids", "GenesysLimits"],

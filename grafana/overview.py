@@ -14,7 +14,7 @@ BURN_RATES: Final = ("1h", "6h", "1d", "3d")
 
 def dashboard() -> Dashboard:
     """Return the overview of the pipeline."""
-    made = framed("previews-overview", "overview", "From webhook to link: the objective, the flow, and where it waits.")
+    made = framed("previews-overview", "From webhook to link: the objective, the flow, and where it waits.")
     _numbers(made)
     _flow(made)
     _waiting(made)
@@ -69,6 +69,7 @@ def _numbers(made: Dashboard) -> None:
             units.Short,
             "sum(increase(previews_dead_letters_total{*}[$__range]))",
             bad_from=1,
+            decimals=0,
             span=4,
         ),
         number(
@@ -77,6 +78,7 @@ def _numbers(made: Dashboard) -> None:
             units.Short,
             "sum(previews_lane_held{*})",
             bad_from=1,
+            decimals=0,
             span=4,
         ),
     )
@@ -122,7 +124,7 @@ def _flow(made: Dashboard) -> None:
             "What the files were, by outcome and verdict.",
             units.Short,
             (
-                "sum by (outcome, verdict) (rate(previews_outcomes_total{*}[$__rate_interval]))",
+                "sum by (outcome, verdict) (rate(previews_outcomes_total{*}[$__rate_interval])) > 0",
                 "{{outcome}} {{verdict}}",
             ),
             stacked=True,
@@ -162,8 +164,11 @@ def _waiting(made: Dashboard) -> None:
             "Dead letters and retries",
             "Records given up, and attempts put off, by reason; docs/reasons.md says what to do.",
             units.Short,
-            ("sum by (reason) (increase(previews_dead_letters_total{*}[$__rate_interval]))", "dead letter: {{reason}}"),
-            ("sum by (reason) (increase(previews_retries_total{*}[$__rate_interval]))", "retry: {{reason}}"),
+            (
+                "sum by (reason) (increase(previews_dead_letters_total{*}[$__rate_interval])) > 0",
+                "dead letter: {{reason}}",
+            ),
+            ("sum by (reason) (increase(previews_retries_total{*}[$__rate_interval])) > 0", "retry: {{reason}}"),
             alerts=["DeadLetters"],
             span=8,
         ),
@@ -183,7 +188,7 @@ def _waiting(made: Dashboard) -> None:
                 'avg by (service) (1 - previews_breaker_state{*,previews_breaker_state="closed"})',
                 "circuit: {{service}}",
             ),
-            ("sum by (reason) (rate(previews_holds_total{*}[$__rate_interval]))", "hold: {{reason}}"),
+            ("sum by (reason) (rate(previews_holds_total{*}[$__rate_interval])) > 0", "hold: {{reason}}"),
             alerts=["CircuitOpen", "LaneHeld"],
             span=8,
         ),

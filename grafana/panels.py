@@ -53,7 +53,15 @@ def lines(
 
 
 def number(
-    title: str, meaning: str, unit: str, expression: str, *, bad_from: float | None, span: int, bad_below: bool = False
+    title: str,
+    meaning: str,
+    unit: str,
+    expression: str,
+    *,
+    bad_from: float | None,
+    span: int,
+    bad_below: bool = False,
+    decimals: int = 2,
 ) -> stat.Panel:
     """Return a panel with one number, red from `bad_from` on, or below it; None is never red."""
     colors = ("red", "green") if bad_below else ("green", "red")
@@ -68,6 +76,7 @@ def number(
         .unit(unit)
         .span(span)
         .height(NUMBER_HEIGHT)
+        .decimals(decimals)
         .thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
         .color_mode(BigValueColorMode.VALUE)
         .graph_mode(BigValueGraphMode.AREA)

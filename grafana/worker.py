@@ -11,7 +11,9 @@ from grafana.panels import lines, quantiles, section
 def dashboard() -> Dashboard:
     """Return the dashboard of worker and Kafka."""
     made = framed(
-        "previews-worker", "worker and Kafka", "Partitions, rebalances, tables, lanes, rendering and storage."
+        "previews-worker",
+        "Partitions, rebalances, tables, lanes, rendering and storage.",
+        job="worker",
     )
     topics = 'label_values(previews_consumer_lag_records{namespace=~"$namespace",job=~"$job"}, topic)'
     made.with_variable(choice("topic", "Topic", topics))
@@ -56,7 +58,7 @@ def _lanes(made: Dashboard) -> None:
             "Workers whose lane may start no job, and how often lanes were told to wait, by reason.",
             units.Short,
             ("sum by (lane) (previews_lane_held{*})", "{{lane}}"),
-            ("sum by (reason) (increase(previews_holds_total{*}[$__rate_interval]))", "{{reason}}"),
+            ("sum by (reason) (increase(previews_holds_total{*}[$__rate_interval])) > 0", "{{reason}}"),
             alerts=["LaneHeld"],
             span=6,
         ),
@@ -126,8 +128,14 @@ def _due(made: Dashboard) -> None:
             "Retries",
             "Attempts put off to a later time by reason and stage, and steps repeated at once.",
             units.Short,
-            ("sum by (reason, stage) (increase(previews_retries_total{*}[$__rate_interval]))", "{{stage}}: {{reason}}"),
-            ("sum by (reason) (increase(previews_repeats_in_place_total{*}[$__rate_interval]))", "at once: {{reason}}"),
+            (
+                "sum by (reason, stage) (increase(previews_retries_total{*}[$__rate_interval])) > 0",
+                "{{stage}}: {{reason}}",
+            ),
+            (
+                "sum by (reason) (increase(previews_repeats_in_place_total{*}[$__rate_interval])) > 0",
+                "at once: {{reason}}",
+            ),
             span=6,
         ),
         lines(
@@ -165,7 +173,10 @@ def _storage(made: Dashboard) -> None:
             "Calls a second",
             "By call and status: ok, or the reason of the failure.",
             units.Short,
-            ("sum by (call, status) (rate(previews_storage_calls_total{*}[$__rate_interval]))", "{{call}} {{status}}"),
+            (
+                "sum by (call, status) (rate(previews_storage_calls_total{*}[$__rate_interval])) > 0",
+                "{{call}} {{status}}",
+            ),
             alerts=["StorageFails"],
             span=12,
         ),

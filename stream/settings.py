@@ -16,7 +16,8 @@ from stream.arrival import EventSource
 from stream.authenticity import Credentials, read_credentials
 from stream.authenticity.certificates import CertificateHeader, TrustedProxies, network_of
 from stream.authenticity.credentials import ALLOWED, hub_secrets
-from stream.kafka.broker_settings import BrokerSettings, HttpUrl
+from stream.kafka.broker_settings import HttpUrl
+from stream.tracing.settings import TracingSettings
 from stream.variables import (
     Secret,
     WrongSettingError,
@@ -67,7 +68,7 @@ Proofs = Annotated[Secret, Meta(extra={"form": ALLOWED + ", or empty"})]
 SettingsT = TypeVar("SettingsT", bound="KafkaSettings")
 
 
-class KafkaSettings(BrokerSettings, frozen=True, kw_only=True):
+class KafkaSettings(TracingSettings, frozen=True, kw_only=True):
     """What every process needs to know of Kafka and the topics."""
 
     topic_prefix: Annotated[TopicPrefix, Meta(description="Put before each topic's name, e.g. prod.")] = ""

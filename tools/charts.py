@@ -5,6 +5,7 @@ projects publish: KEDA's and the Prometheus operator's Go modules hold them, Str
 them.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.
 MODULE_DEFINITIONS = {
     "scaledobject.yaml": (KEDA, "config/crd/bases/keda.sh_scaledobjects.yaml"),
     "triggerauthentication.yaml": (KEDA, "config/crd/bases/keda.sh_triggerauthentications.yaml"),
+    "kafka_scaler.go": (KEDA, "pkg/scalers/kafka_scaler.go"),  # its trigger's fields are described nowhere else
     "podmonitor.yaml": (PROMETHEUS_OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"),
     "servicemonitor.yaml": (
         PROMETHEUS_OPERATOR,
@@ -130,6 +132,7 @@ def _site_packages() -> Path:
     return next((environment.isolated("deploy") / "lib").glob("python3*/site-packages"))
 
 
+@functools.cache
 def _module(module: str) -> Path:
     """Download a Go module as `go` does, checked against the checksum database, and return its folder."""
     go = servers.find_go()

@@ -6,7 +6,7 @@ from tools.command import run
 
 def write() -> None:
     """Resolve requirements/*.txt anew; dev first, so that the image runs what the tests ran."""
-    project = ["pyproject.toml", "--extra", "rocksdb"]
+    project = ["pyproject.toml", "--extra", "rocksdb", "--extra", "tracing"]
     _compile("dev", *project, "--group", "dev")
     _compile("runtime", *project, "--constraint", "requirements/dev.txt")
     for name in ("bench", "build", "containers", "deploy", "go", "lock"):

@@ -30,6 +30,7 @@ from stream.failures import Stage
 from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
 from stream.telemetry import Metrics
 from stream.topics import DUE_TABLE, LINKS_TABLE, Topics
+from stream.tracing import UNTRACED, Tracer
 
 RowT = TypeVar("RowT")
 
@@ -65,7 +66,9 @@ class Pipeline:
         shelves: Shelves,
         metrics: Metrics,
         crash: Callable[[BaseException], Awaitable[None]],
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._settings = settings
         self._broker = broker
         self._services = services
@@ -118,6 +121,7 @@ class Pipeline:
             monotonic=time.monotonic,
             rng=safe.rng,
             metrics=self._metrics,
+            tracer=self._tracer,
         )
         lane = partial(Lane, offsets=self._broker.offsets, flow=self._broker.flow, crash=crash)
         render, link, lifecycle = self._render_agent().run, self._link_agent().run, self._lifecycle_agent().run

@@ -31,7 +31,9 @@ from agents.tables.shelves import MemoryShelves, Shelves
 from stream.health import Health
 from stream.telemetry import Metrics
 from stream.telemetry.known import begin_worker
+from stream.telemetry.metrics import product_version
 from stream.topics import Topics
+from stream.tracing import create_tracer
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +68,18 @@ class Worker:
             flow=ConsumerFlow(app),
             owned_seconds=lambda: app.lease.remaining_seconds,
         )
+        self._tracer = create_tracer(settings, "worker", product_version())
         self._shelves: Shelves = _shelves(settings)
         self._services = services = create_services(settings, safe, self.metrics)
         self._pipeline = pipeline = Pipeline(
-            settings, broker, services, safe, shelves=self._shelves, metrics=self.metrics, crash=self._crashed
+            settings,
+            broker,
+            services,
+            safe,
+            shelves=self._shelves,
+            metrics=self.metrics,
+            crash=self._crashed,
+            tracer=self._tracer,
         )
         begin_worker(self.metrics, pipeline.lanes, pipeline.tables)
         self._partitions = partitions = Partitions(
@@ -116,7 +126,7 @@ class Worker:
             port = await probes.start()
             stack.push_async_callback(self._in_time, probes.close)
             logger.info("worker.started", extra={"health_port": port, "group": settings.group})
-            for close in (*self._services.closings, self._pipeline.due.close):
+            for close in (self._end_traces, *self._services.closings, self._pipeline.due.close):
                 stack.push_async_callback(self._in_time, close)
             await self._services.children.start()
             there = storage_is_there(self._services.store, self.health)
@@ -141,6 +151,9 @@ class Worker:
         await asyncio.wait([closing], timeout=self._ending.closing_seconds)
         if closing.done():
             closing.result()
+
+    async def _end_traces(self) -> None:
+        await asyncio.to_thread(self._tracer.close)
 
     async def _consume(self) -> None:
         starting = asyncio.create_task(self._start_consuming())

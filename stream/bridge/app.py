@@ -24,6 +24,7 @@ from stream.messages import Attachment
 from stream.refusals import Header, RefusedRequestError
 from stream.sources.body import Ignored
 from stream.telemetry import CONTENT_TYPE_LATEST, Health, Metrics, exposition
+from stream.tracing import UNTRACED, Kind, Trace, Tracer
 from stream.webhook import Event
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class BridgeApp:
         timer: Callable[[], float],
         new_id: Callable[[], str],
         documents: Mapping[str, bytes],
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._bodies = bodies
         self._sender = sender
@@ -67,6 +69,7 @@ class BridgeApp:
         self._clock = clock
         self._timer = timer
         self._new_id = new_id
+        self._tracer = tracer
         self._draining = False
         self._closing: tuple[Header, ...] = ()
         self._counters: dict[tuple[int, str], Callable[[], None]] = {}
@@ -134,10 +137,11 @@ class BridgeApp:
         if self._draining:
             raise Retryable(Reason.SHUTTING_DOWN, "The bridge is shutting down", DRAINING_RETRY_AFTER_SECONDS)
         _check_content(request.headers)
-        event = await self._event(intake, request, receive)
-        if isinstance(event, Ignored):
-            return answers.ignored(event)
-        return await self._queue(request, event)
+        with self._tracer.span(f"POST {request.path}", Kind.SERVER, parent=Trace(*request.trace)):
+            event = await self._event(intake, request, receive)
+            if isinstance(event, Ignored):
+                return answers.ignored(event)
+            return await self._queue(request, event)
 
     async def _event(self, intake: Intake, request: Request, receive: Receive) -> Event | Ignored:
         """Read the body, whose bytes are let go with this call: they must not wait for Kafka with the request."""
@@ -147,16 +151,17 @@ class BridgeApp:
 
     async def _queue(self, request: Request, event: Event) -> Answer:
         now = self._clock()
-        traceparent, tracestate = request.trace
-        arrival = Arrival(
-            source=event.source,
-            request_id=request.request_id,
-            received_at=now,
-            traceparent=traceparent,
-            tracestate=tracestate,
-        )
         attachments = [msgspec.structs.replace(attachment, received_at=now) for attachment in event.attachments]
-        await self._sender.send(attachments, arrival)
+        with self._tracer.span("send attachments", Kind.PRODUCER) as span:
+            traceparent, tracestate = request.trace if self._tracer is UNTRACED else span.trace
+            arrival = Arrival(
+                source=event.source,
+                request_id=request.request_id,
+                received_at=now,
+                traceparent=traceparent,
+                tracestate=tracestate,
+            )
+            await self._sender.send(attachments, arrival)
         return answers.queued(attachments)
 
     def _count(self, request: Request, answer: Answer, begun: float) -> None:

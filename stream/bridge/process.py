@@ -28,7 +28,9 @@ from stream.settings import BridgeSettings, WrongSettingError
 from stream.specifications import served
 from stream.telemetry import Health, Metrics, configure_logging
 from stream.telemetry.known import begin_bridge
+from stream.telemetry.metrics import product_version
 from stream.topics import Topics
+from stream.tracing import Tracer, create_tracer
 
 logger = logging.getLogger(__name__)
 
@@ -104,12 +106,14 @@ class Bridge:
         entrances: Entrances,
         producer: AttachmentProducer | SpooledProducer,
         watch: KafkaWatch,
+        tracer: Tracer,
     ) -> None:
         self.server = server
         self._entrances = entrances
         self._app = app
         self._producer = producer
         self._watch = watch
+        self._tracer = tracer
 
     @classmethod
     def create(cls, settings: BridgeSettings, ending: Ending, kafka: KafkaClient | None = None) -> "Bridge":
@@ -133,10 +137,11 @@ class Bridge:
             on_fatal=ending.failed,
         )
         producer = spooled(direct, settings, metrics) if settings.bridge_spool_dir else direct
-        app = _app(settings, entrances, producer, metrics, health)
+        tracer = create_tracer(settings, "bridge", product_version())
+        app = _app(settings, entrances, producer, metrics=metrics, health=health, tracer=tracer)
         watch = KafkaWatch(client, topic=topic, health=health, part=KAFKA, can_wait=producer.can_wait)
         server = _server(app, settings)
-        return cls(app=app, server=server, entrances=entrances, producer=producer, watch=watch)
+        return cls(app=app, server=server, entrances=entrances, producer=producer, watch=watch, tracer=tracer)
 
     async def start(self) -> None:
         """Start everything; Kafka may be down."""
@@ -173,6 +178,7 @@ class Bridge:
             ended = await self._ended_by(deadline)
         await self._watch.stop()
         unsent += await self._producer.close(max(0.0, deadline - loop.time()))
+        await asyncio.to_thread(self._tracer.close)
         if unsent or not ended:
             given_up = {"unsent": len(unsent), "event_ids": unsent[:SHOWN_EVENT_IDS], "unanswered_requests": not ended}
             logger.error("bridge.drain_incomplete", extra=given_up)
@@ -194,7 +200,9 @@ def _client(settings: BridgeSettings) -> Producer:
     return checked(lambda: Producer(config, logger=logging.getLogger("librdkafka")))
 
 
-def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics: Metrics, health: Health) -> BridgeApp:
+def _app(
+    settings: BridgeSettings, entrances: Entrances, sender: Sender, *, metrics: Metrics, health: Health, tracer: Tracer
+) -> BridgeApp:
     limits = BodyLimits(
         settings.bridge_max_body_bytes, settings.bridge_body_timeout_seconds, settings.bridge_max_bodies_bytes
     )
@@ -211,6 +219,7 @@ def _app(settings: BridgeSettings, entrances: Entrances, sender: Sender, metrics
         timer=time.perf_counter,
         new_id=partial(new_request_id, random.getrandbits),
         documents=served(),
+        tracer=tracer,
     )
 
 

@@ -1,6 +1,7 @@
 """W3C Trace Context: which trace a record belongs to (https://www.w3.org/TR/trace-context/)."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 TRACEPARENT: Final = "traceparent"
@@ -24,6 +25,13 @@ def trace_headers(traceparent: str, tracestate: str = "") -> list[tuple[str, byt
         return []
     headers = [(TRACEPARENT, traceparent.encode())]
     return [*headers, (TRACESTATE, tracestate.encode())] if _is_tracestate(tracestate) else headers
+
+
+def trace_of(headers: Mapping[str, bytes]) -> tuple[str, str]:
+    """Return the traceparent and tracestate of a record, unchecked; empty where there are none."""
+    if TRACEPARENT not in headers:
+        return "", ""
+    return headers[TRACEPARENT].decode(errors="replace"), headers.get(TRACESTATE, b"").decode(errors="replace")
 
 
 def _is_traceparent(text: str) -> bool:

@@ -9,6 +9,7 @@ from agents.routing import Agent
 from agents.said import LinkRow, Said
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Retryable, Stage
 from stream.messages import Attachment, Picture, Preview, decode_preview, encode
+from stream.tracing import UNTRACED, Tracer
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
 
 POST_TIMEOUT = 10.0
@@ -61,8 +62,9 @@ class Bench:
         idempotent: bool = False,
         reads_back_all: bool = True,
         uncertain_post: Literal["repeat", "park"] = "park",
+        tracer: Tracer = UNTRACED,
     ) -> None:
-        self.world = World()
+        self.world = World(tracer=tracer)
         self.owned_seconds = 30.0
         self.conversation = Conversation(self.world)
         self.store = MemoryStore(self.world.journal)

@@ -19,6 +19,7 @@ from stream.messages import (
     encode,
 )
 from stream.settings import Secret
+from stream.tracing import UNTRACED, Tracer
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
 
 TTL = 600.0
@@ -97,8 +98,8 @@ class Renderer:
 
 
 class Bench:
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, tracer: Tracer = UNTRACED) -> None:
+        self.world = World(tracer=tracer)
         self.web = Web()
         self.api = Api()
         self.renderer = Renderer()

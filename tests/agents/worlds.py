@@ -22,6 +22,7 @@ from stream.records.headers import RecordHeaders, as_dict
 from stream.retry import Patience, RetryPolicy
 from stream.telemetry import Metrics
 from stream.topics import Topics
+from stream.tracing import UNTRACED, Tracer
 from tests.agents.changelogs import Changelog, make_rows
 
 MessageT = TypeVar("MessageT")
@@ -66,6 +67,7 @@ class World:
     journal: list[str] = field(default_factory=list)
     """What happened outside, in order: sends, rows, objects, posts."""
     stopped_by: list[BaseException] = field(default_factory=list)
+    tracer: Tracer = UNTRACED
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(CollectorRegistry())
@@ -89,6 +91,7 @@ class World:
             monotonic=self.clock,
             rng=random.Random(1),
             metrics=self.metrics,
+            tracer=self.tracer,
         )
 
     async def stop(self, error: BaseException) -> None:
@@ -106,9 +109,11 @@ class World:
         self.journal.append(f"send {topic}")
         self.sent.append(SentRecord(topic, key, value, partition, as_dict(headers)))
 
-    async def run(self, agent: Agent[Any], value: bytes | None, headers: dict[str, bytes] | None = None) -> None:
+    async def run(
+        self, agent: Agent[Any], value: bytes | None, headers: dict[str, bytes] | None = None, topic: str = "topic"
+    ) -> None:
         """Let the agent's job take one record of partition 2."""
-        await self.routing.job(agent)(Record("topic", 2, 40, b"conversation", value, headers or {}))
+        await self.routing.job(agent)(Record(topic, 2, 40, b"conversation", value, headers or {}))
 
     def to(self, topic: str) -> list[SentRecord]:
         return [record for record in self.sent if record.topic == topic]

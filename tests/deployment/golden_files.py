@@ -16,7 +16,7 @@ from tests.deployment.helm import CHART, GOLDEN, VALUES, combinations, template
 from tests.harness.servers import existing
 from tools import charts
 
-# Those that hold a file of the chart are left to tests/metrics_test.yaml and test_chart.py: they change with the files.
+# Those that hold a file of the chart change with it: tests/metrics_test.yaml and test_chart_resources.py look at them.
 CARRIERS: Final = ("/templates/dashboards.yaml", "/templates/rules.yaml")
 SCHEMA: Final = CHART / "values.schema.json"
 SECRETS: Final = CHART / "files" / "secret-settings.json"

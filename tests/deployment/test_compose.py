@@ -1,18 +1,14 @@
 """docker-compose.yml as `docker compose` reads it, and what is mounted into its containers; no engine is needed."""
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client import CollectorRegistry
 
 from agents.settings import WorkerSettings
 from stream.settings import BridgeSettings, load
-from stream.telemetry import Metrics
 from tests.deployment.container_files import COMPOSE_FILE, ROOT, RefusedError, compose
 from tests.harness.servers import MissingServerError, skip_or_fail
 from tools import servers as installed
@@ -25,7 +21,6 @@ WORKER = load(
 OF_THE_IMAGE = {"PROBE_PORT"}
 OF_COMPOSE = {"COMPOSE_PROFILES", "PRODUCT_ENV_FILE"}  # demo.env sets them for Compose itself
 PRODUCT = ["topics", "bridge", "worker"]
-SUFFIXES = re.compile(r"_(bucket|sum|count)$")
 
 
 @pytest.fixture(scope="module")
@@ -130,26 +125,3 @@ def test_containers_outlive_the_drain_of_their_process(services: dict[str, Any],
 def test_bridge_and_worker_wait_for_the_topics(services: dict[str, Any]) -> None:
     for name in ("bridge", "worker"):
         assert services[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
-
-
-def expressions(part: Any) -> list[str]:
-    """Every `expr` below a part of a dashboard."""
-    if isinstance(part, dict):
-        own = [part["expr"]] if isinstance(part.get("expr"), str) else []
-        return [*own, *(found for value in part.values() for found in expressions(value))]
-    return [found for value in part for found in expressions(value)] if isinstance(part, list) else []
-
-
-def test_every_metric_that_is_asked_for_exists() -> None:
-    known = {
-        sample
-        for metric in Metrics(CollectorRegistry()).registry.collect()
-        for sample in (metric.name, f"{metric.name}_total", f"{metric.name}_info")
-    }
-    alerts = yaml.safe_load((ROOT / "prometheus/alerts.yml").read_text())
-    asked = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
-    for dashboard in (ROOT / "grafana/dashboards").glob("*.json"):
-        asked += expressions(json.loads(dashboard.read_text()))
-    names = {SUFFIXES.sub("", name) for text in asked for name in re.findall(r"\bpreviews_\w+", text)}
-    assert names
-    assert names <= known

@@ -24,6 +24,7 @@ from stream.failures import Reason, Retryable
 from stream.messages import Attachment
 from stream.telemetry import Health, Metrics
 from stream.token_bucket import TokenBucket
+from stream.tracing import UNTRACED, Tracer
 from tests.stream.conformance import conforms
 
 WEBHOOK_PATH = PATHS[EventSource.TUTORIAL]
@@ -132,6 +133,7 @@ def client_of(
     own_hosts: Sequence[str] = (),
     documents: Mapping[str, bytes] | None = None,
     starting_with: Sequence[str] = (),
+    tracer: Tracer = UNTRACED,
 ) -> Client:
     topic = Topic()
     health = Health(lambda: 0.0, starting_with=starting_with)
@@ -156,6 +158,7 @@ def client_of(
         timer=lambda: 0.0,
         new_id=lambda: "made",
         documents=documents or {},
+        tracer=tracer,
     )
     return Client(app, topic, health, written)
 

@@ -49,7 +49,9 @@
 {{- $parameters := dict }}
 {{- if eq $sasl "oauthbearer" }}
 {{- $parameters = dict "username" "KAFKA_OAUTH_CLIENT_ID" "password" "KAFKA_OAUTH_CLIENT_SECRET" "oauthTokenEndpointUri" "KAFKA_OAUTH_TOKEN_URL" }}
-{{- if include "previews.setting" (dict "root" . "component" "worker" "name" "KAFKA_OAUTH_SCOPE") }}{{ $_ := set $parameters "scopes" "KAFKA_OAUTH_SCOPE" }}{{ end }}
+{{- range $parameter, $variable := dict "scopes" "KAFKA_OAUTH_SCOPE" "oauthExtensions" "KAFKA_OAUTH_EXTENSIONS" }}
+{{- if include "previews.setting" (dict "root" $ "component" "worker" "name" $variable) }}{{ $_ := set $parameters $parameter $variable }}{{ end }}
+{{- end }}
 {{- else if ne $sasl "none" }}
 {{- $parameters = dict "username" "KAFKA_SASL_USERNAME" "password" "KAFKA_SASL_PASSWORD" }}
 {{- end }}
