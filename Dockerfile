@@ -61,7 +61,10 @@ CMD ["tests.harness.genesys", "--host", "0.0.0.0", "--port", "8090", "--files-po
 
 FROM runtime AS product
 COPY --from=code /app /app
+# One arena, and free memory back to the system after a second: what was measured is in docs/containers.md. Rendering
+# children have an environment of their own, and glibc's allocator.
 ENV LD_PRELOAD=libjemalloc.so.2 \
+    MALLOC_CONF=narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0 \
     PROBE_PORT=8080 \
     WORKER_DATA_DIR=/data \
     WORKER_TABLE_STORE=rocksdb

@@ -25,6 +25,7 @@ mount --bind /etc/hosts "$tree/etc/hosts"
 while [ "$1" != -- ]; do mount -t tmpfs -o "$2" tmpfs "$tree$1"; shift 2; done
 shift; exec chroot "$tree" "$@"
 """
+PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 NO_PRIVILEGES: Final = ("--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
 
 
@@ -48,11 +49,11 @@ class Container:
     @property
     def healthcheck(self) -> list[str] | None:
         """The command that tells whether it is well: the service's, else the image's; None when there is none."""
-        given = self._service.get("healthcheck", {})
+        given, of_image = self._service.get("healthcheck", {}), self._built.configuration.healthcheck
         if given.get("disable"):
             return None
-        test = given.get("test") or (self._built.configuration.healthcheck or NoHealth).test
-        return test[1:] if test and test[0] == "CMD" else None
+        test = given.get("test") or (of_image.test if of_image else [])
+        return test[1:] if test[:1] == ["CMD"] else None
 
     def healthy(self) -> bool:
         """Run the health check as an engine does: in the container, with its variables."""
@@ -107,12 +108,3 @@ def descendants(pid: int) -> list[int]:
     """Return a process and everything below it."""
     children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [pid, *(below for child in children for below in descendants(child))]
-
-
-class NoHealth:
-    """An image that does not say when it is well."""
-
-    test: Final[list[str]] = []
-
-
-PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
