@@ -44,7 +44,7 @@ class Sender:
     """`Send` over Faust's producer.
 
     While Kafka is away it tries again until it is cancelled: a record that was promised is never given up, and a
-    second copy is harmless because every record carries its event id. `waiting` holds the tasks that try again.
+    second copy is harmless because every record carries its event id. `waiting` holds the tasks that wait for Kafka.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Sender:
         may_send: Callable[[], None],
     ) -> Any:
         task = asyncio.current_task()
+        self.waiting.add(task)
         try:
             while True:
                 may_send()
@@ -108,7 +109,6 @@ class Sender:
                 except (KafkaError, ProducerSendError) as error:
                     _raise_for_good(topic, error)
                     logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
-                    self.waiting.add(task)
                     await self._sleep(PAUSE_SECONDS)
         finally:
             self.waiting.discard(task)

@@ -1,55 +1,14 @@
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from stream.settings import KafkaSettings, WrongSettingError, load
 from stream.tracing import UNTRACED, Kind, Trace, create_tracer
+from tests.harness.collector import collecting
 
 SAMPLED = 1
 PARENT = Trace(f"00-{'a' * 32}-{'b' * 16}-01")
-
-
-class Collector(ThreadingHTTPServer):
-    """Takes traces as an OpenTelemetry collector does."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.taken: list[tuple[str, str, bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.taken.append((self.path, self.headers["authorization"], body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@contextmanager
-def collector() -> Iterator[Collector]:
-    server = Collector()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def settings(**environ: str) -> KafkaSettings:
@@ -74,7 +33,7 @@ def test_without_a_collector_not_even_the_library_is_loaded() -> None:
 
 
 def test_spans_reach_the_collector_with_the_headers_of_the_settings() -> None:
-    with collector() as server:
+    with collecting() as server:
         tracer = create_tracer(
             settings(
                 OTEL_EXPORTER_OTLP_ENDPOINT=f"{server.url}/",
@@ -89,7 +48,7 @@ def test_spans_reach_the_collector_with_the_headers_of_the_settings() -> None:
         tracer.close()
     ((path, authorization, body),) = server.taken
     assert (path, authorization) == ("/v1/traces", "Bearer abc=")
-    (resource,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    (resource,) = body.resource_spans
     told = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
     assert told["service.name"] == "attachment-previews-worker"
     ((sent,),) = (scope.spans for scope in resource.scope_spans)
@@ -97,7 +56,7 @@ def test_spans_reach_the_collector_with_the_headers_of_the_settings() -> None:
 
 
 def test_of_the_traces_that_begin_here_the_settings_keep_a_part() -> None:
-    with collector() as server:
+    with collecting() as server:
         tracer = create_tracer(
             settings(OTEL_EXPORTER_OTLP_ENDPOINT=server.url, OTEL_TRACES_SAMPLER_ARG="0"), "bridge", "1"
         )

@@ -153,6 +153,10 @@ class Rig:
         status, body = get(f"http://127.0.0.1:{self.product.health_ports[worker]}/readyz")
         return status, body.decode()
 
+    def probe(self, path: str, worker: int = -1) -> int:
+        """Return the status of one of a worker's probes."""
+        return get(f"http://127.0.0.1:{self.product.health_ports[worker]}{path}")[0]
+
     def assert_sound(self, *, except_logs_of: Sequence[Process] = ()) -> None:
         """Every accepted event has ended in one way, nothing was said twice, and no process had an error of its own."""
         assert set(self.accepted) <= self.ledger.ended()

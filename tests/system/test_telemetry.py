@@ -6,6 +6,8 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream.records.headers import as_dict
+from tests.harness.collector import Collector, collecting
 from tests.harness.deployment import get
 from tests.harness.genesys.faults import Fault
 from tests.harness.kafka import RealKafka
@@ -42,9 +44,8 @@ def partitions_told(rig: Rig, metric: str, worker: int = -1) -> dict[tuple[str, 
     }
 
 
-def probe(rig: Rig, path: str, worker: int = -1) -> tuple[int, str]:
-    status, body = get(f"http://127.0.0.1:{rig.product.health_ports[worker]}{path}")
-    return status, body.decode()
+def tracing_to(collector: Collector) -> dict[str, str]:
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
 
 
 def oldest_seconds(rig: Rig) -> float:
@@ -74,7 +75,7 @@ def test_records_that_genesys_makes_wait_grow_old_and_leave_the_worker_live(rig:
     rig.wait("the lane to be held", lambda: rig.logged("lane.held") > 0)
     rig.wait("a record that is older than a stuck one may be", lambda: oldest_seconds(rig) > 2 * STALLED_SECONDS)
     assert max(partitions_told(rig, "consumer_stalled_seconds").values()) == 0
-    assert probe(rig, "/healthz")[0] == 200
+    assert rig.probe("/healthz") == 200
     rig.wait("rows of the tables", lambda: rig.metric('previews_table_rows{table="due"}') > 0)
     rig.wait("its changelog", lambda: rig.metric('previews_table_changelog_records{table="due"}') > 0)
     assert rig.metric("previews_render_children") == 1
@@ -84,11 +85,26 @@ def test_records_that_genesys_makes_wait_grow_old_and_leave_the_worker_live(rig:
 
 def test_a_job_that_hangs_ends_the_life_of_its_worker_as_long_as_it_hangs(rig: Rig) -> None:
     rig.product.add_worker()
-    assert probe(rig, "/startupz") == (200, '{"status":"ok","reasons":{}}')
+    assert rig.probe("/startupz") == 200
     hanging = rig.drop("never.png", f"{rig.files.address}/silent")
-    rig.wait("the worker to be taken for dead", lambda: probe(rig, "/healthz")[0] == 503, STALLED_SECONDS + 10)
-    assert "no record has ended for" in probe(rig, "/healthz")[1]
-    assert probe(rig, "/readyz")[0] == 200
+    rig.wait("the worker to be taken for dead", lambda: rig.probe("/healthz") == 503, STALLED_SECONDS + 10)
+    assert rig.probe("/readyz") == 200
     rig.wait_for_ends([hanging])
-    rig.wait("the worker to be live again", lambda: probe(rig, "/healthz")[0] == 200)
+    rig.wait("the worker to be live again", lambda: rig.probe("/healthz") == 200)
     assert max(partitions_told(rig, "consumer_stalled_seconds").values()) == 0
+
+
+def test_one_trace_leads_through_all_processes(
+    kafka: RealKafka, minio: Minio, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("traces")
+    with collecting() as collector, running(folder, kafka, minio, tracing_to(collector)) as rig:
+        rig.product.add_worker()
+        event = rig.drop()
+        rig.wait_for_ends([event])
+        wanted = {"send attachments", "process " + rig.topics.attachments, "render", "process " + rig.topics.previews}
+        rig.wait("the spans", lambda: wanted <= {span.name for span in collector.spans})
+        traces = {span.trace_id for span in collector.spans if span.name in wanted}
+        assert len(traces) == 1
+        (result,) = [one for one in rig.records(rig.topics.results) if b"linked" in (one.value or b"")]
+        assert as_dict(result.headers)["traceparent"].split(b"-")[1].decode() == traces.pop().hex()
