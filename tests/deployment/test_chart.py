@@ -1,5 +1,7 @@
 """The chart, rendered by Helm itself: what a deployment of it relies on."""
 
+import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,13 @@ from tests.deployment.manifests import ENOUGH, EVERYTHING, Manifests, container,
 
 pytestmark = pytest.mark.real
 
-KINDS: tuple[type[KafkaSettings], ...] = (BridgeSettings, WorkerSettings)
-KNOWN = {name.upper() for kind in KINDS for name in kind.__struct_fields__}
+PROCESSES: dict[str, type[KafkaSettings]] = {"bridge": BridgeSettings, "worker": WorkerSettings}
+KNOWN = {name.upper() for kind in PROCESSES.values() for name in kind.__struct_fields__}
+OF_SECRETS = {
+    **dict.fromkeys(("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_OAUTH_CLIENT_SECRET"), "x"),
+    **dict.fromkeys(("GENESYS_CLIENT_ID", "GENESYS_CLIENT_SECRET", "OBJECT_KEY_SECRET"), "sixteen-characters"),
+    "CDN_PRESIGNED_URL_TEMPLATE": "https://cdn.example.com/{key}?signature=s",
+}
 WORKER = load(
     WorkerSettings, {"GENESYS_CLIENT_ID": "id", "GENESYS_CLIENT_SECRET": "secret", "OBJECT_KEY_SECRET": "k" * 16}
 )
@@ -141,13 +148,31 @@ def test_every_variable_of_the_chart_is_a_setting(values: Path) -> None:
     assert given - {"TZ"} <= KNOWN  # one combination gives its pods a variable of its own
 
 
-def test_the_settings_that_a_process_gets_are_settings_that_it_takes(manifests: Manifests) -> None:
-    for component, kind in (("bridge", BridgeSettings), ("worker", WorkerSettings)):
-        given = dict(manifests["ConfigMap", f"p-{component}"]["data"])
-        needed = {"GENESYS_CLIENT_ID": "i", "GENESYS_CLIENT_SECRET": "s", "OBJECT_KEY_SECRET": "k" * 16}
-        user = {"KAFKA_SASL_USERNAME": "u", "KAFKA_SASL_PASSWORD": "p"}
-        loaded = load(kind, {**given, **needed, **user}, Path("no.env"))
-        assert loaded.kafka_bootstrap_servers == given["KAFKA_BOOTSTRAP_SERVERS"]
+@pytest.mark.parametrize("values", combinations(), ids=lambda path: path.stem)
+def test_the_settings_that_a_process_gets_are_settings_that_it_takes(values: Path, tmp_path: Path) -> None:
+    for item in made("--values", values).values():
+        component = item["metadata"].get("labels", {}).get("app.kubernetes.io/component")
+        if item["kind"] not in {"Deployment", "StatefulSet"} or component not in PROCESSES:
+            continue
+        config_map = container(item)["envFrom"][0]["configMapRef"]["name"]
+        given = made("--values", values)["ConfigMap", config_map]["data"] | variables(item) | OF_SECRETS
+        load(PROCESSES[component], {**given, **mounted(given, tmp_path)}, tmp_path / "no.env")
+
+
+def mounted(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the variables that name mounted files, with files of this machine in their place."""
+    (folder / "file.pem").touch()
+    return {name: str(folder / "file.pem") for name in given if name.startswith("KAFKA_SSL_") and name.endswith("FILE")}
+
+
+def test_a_package_of_the_chart_holds_what_it_renders_and_no_suites(tmp_path: Path) -> None:
+    packaged = had(lambda: run("package", CHART, "--destination", tmp_path))
+    assert packaged.returncode == 0, packaged.stderr
+    (package,) = tmp_path.iterdir()
+    with tarfile.open(package) as archive:
+        names = {name.removeprefix("attachment-previews/") for name in archive.getnames()}
+    assert {"files/rules.yaml", "templates/tests/probe.yaml", "values.schema.json", "README.md"} <= names
+    assert not [name for name in names if name.startswith("tests/") or name.endswith(".gotmpl")]
 
 
 def test_topics_are_made_before_the_pods() -> None:
