@@ -78,8 +78,9 @@ class BridgeApp:
         }
         self._received = {intake.source: metrics.bridge_received_bytes.labels(intake.source).inc for intake in intakes}
         self._sources = {PATHS[intake.source]: intake.source.value for intake in intakes}
+        webhook = self._webhook if tracer is UNTRACED else self._traced
         self._routes: Mapping[str, tuple[str, Handle]] = {
-            **{PATHS[intake.source]: ("POST", partial(self._webhook, intake)) for intake in intakes},
+            **{PATHS[intake.source]: ("POST", partial(webhook, intake)) for intake in intakes},
             "/startupz": ("GET, HEAD", self._startupz),
             "/healthz": ("GET, HEAD", self._healthz),
             "/readyz": ("GET, HEAD", self._readyz),
@@ -137,11 +138,14 @@ class BridgeApp:
         if self._draining:
             raise Retryable(Reason.SHUTTING_DOWN, "The bridge is shutting down", DRAINING_RETRY_AFTER_SECONDS)
         _check_content(request.headers)
+        event = await self._event(intake, request, receive)
+        if isinstance(event, Ignored):
+            return answers.ignored(event)
+        return await self._queue(request, event)
+
+    async def _traced(self, intake: Intake, request: Request, receive: Receive) -> Answer:
         with self._tracer.span(f"POST {request.path}", Kind.SERVER, parent=Trace(*request.trace)):
-            event = await self._event(intake, request, receive)
-            if isinstance(event, Ignored):
-                return answers.ignored(event)
-            return await self._queue(request, event)
+            return await self._webhook(intake, request, receive)
 
     async def _event(self, intake: Intake, request: Request, receive: Receive) -> Event | Ignored:
         """Read the body, whose bytes are let go with this call: they must not wait for Kafka with the request."""
@@ -152,16 +156,19 @@ class BridgeApp:
     async def _queue(self, request: Request, event: Event) -> Answer:
         now = self._clock()
         attachments = [msgspec.structs.replace(attachment, received_at=now) for attachment in event.attachments]
-        with self._tracer.span("send attachments", Kind.PRODUCER) as span:
-            traceparent, tracestate = request.trace if self._tracer is UNTRACED else span.trace
-            arrival = Arrival(
-                source=event.source,
-                request_id=request.request_id,
-                received_at=now,
-                traceparent=traceparent,
-                tracestate=tracestate,
-            )
+        traceparent, tracestate = request.trace
+        arrival = Arrival(
+            source=event.source,
+            request_id=request.request_id,
+            received_at=now,
+            traceparent=traceparent,
+            tracestate=tracestate,
+        )
+        if self._tracer is UNTRACED:
             await self._sender.send(attachments, arrival)
+            return answers.queued(attachments)
+        with self._tracer.span("send attachments", Kind.PRODUCER) as span:
+            await self._sender.send(attachments, msgspec.structs.replace(arrival, **span.trace._asdict()))
         return answers.queued(attachments)
 
     def _count(self, request: Request, answer: Answer, begun: float) -> None:
