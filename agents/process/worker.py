@@ -1,6 +1,7 @@
 """One worker process: its parts put together, and its life from start to SIGTERM."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -179,6 +180,9 @@ class Worker:
             await topics_are_there(self._settings, self.health)
             self._app.finalize()
             await self._app.start()
+            # What has been made until now stays: a full collection would hold up the loop for tens of milliseconds.
+            gc.collect()
+            gc.freeze()
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with its trace
             await self._crashed(error)
 

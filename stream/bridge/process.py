@@ -1,6 +1,7 @@
 """The bridge's process: its parts put together, and its end in order."""
 
 import asyncio
+import gc
 import logging
 import random
 import signal
@@ -87,6 +88,9 @@ async def run(settings: BridgeSettings, kafka: KafkaClient | None = None) -> int
         asyncio.get_running_loop().add_signal_handler(number, ending.in_order)
     bridge = Bridge.create(settings, ending, kafka)
     await bridge.start()
+    # What has been made until now stays: looking through it at every full collection would hold up all requests.
+    gc.collect()
+    gc.freeze()
     server_ended = asyncio.ensure_future(bridge.server.ended())
     server_ended.add_done_callback(lambda _ended: None if ending.wanted.is_set() else ending.failed())
     await ending.wanted.wait()
