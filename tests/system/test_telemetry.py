@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream.records.headers import as_dict
@@ -23,6 +24,7 @@ SLOW_FILES: Final = {
     "DOWNLOAD_STALL_TIMEOUT_SECONDS": "12",
     "RETRY_SOURCE_MAX_ATTEMPTS": "1",
 }
+UNDECODABLE: Final = 'previews_dead_letters_total{reason="undecodable",stage="decode"}'
 LANES: Final = ("attachments", "previews", "lifecycle")
 
 
@@ -92,6 +94,21 @@ def test_a_job_that_hangs_ends_the_life_of_its_worker_as_long_as_it_hangs(rig: R
     rig.wait_for_ends([hanging])
     rig.wait("the worker to be live again", lambda: rig.probe("/healthz") == 200)
     assert max(partitions_told(rig, "consumer_stalled_seconds").values()) == 0
+
+
+def test_what_a_transaction_takes_back_and_its_markers_are_no_backlog(rig: Rig) -> None:
+    rig.product.add_worker()
+    client = {"bootstrap.servers": rig.kafka.bootstrap_servers, "transactional.id": rig.topics.attachments}
+    producer = Producer(client)
+    producer.init_transactions(30)
+    for end in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        for partition in range(2):
+            producer.produce(rig.topics.attachments, b"no attachment", partition=partition)
+        end(30)
+    rig.wait("the dead letters", lambda: rig.metric(UNDECODABLE) == 2)
+    rig.wait("the end of the lag", lambda: not any(partitions_told(rig, "consumer_lag_records").values()))
+    assert oldest_seconds(rig) == 0
 
 
 def test_one_trace_leads_through_all_processes(
