@@ -28,6 +28,11 @@ class Expression:
     where: str
     text: str
 
+    def operands(self) -> Iterator["Expression"]:
+        """Yield what a condition is about, see the function of this name."""
+        for operand in operands(promql_parser.parse(self.text)):
+            yield Expression(self.where, operand)
+
 
 def of_dashboards(filled: Mapping[str, str], folder: Path = DASHBOARDS) -> Iterator[Expression]:
     """Yield the expressions of all panels and variables, `$variables` filled in as Grafana does."""
@@ -52,8 +57,7 @@ def of_rules(path: Path = RULES) -> Iterator[Expression]:
         if "record" in rule:
             yield Expression(f"record {rule['record']}", rule["expr"])
         else:
-            for operand in operands(promql_parser.parse(rule["expr"])):
-                yield Expression(f"alert {rule['alert']}", operand)
+            yield from Expression(f"alert {rule['alert']}", rule["expr"]).operands()
 
 
 def rules(path: Path = RULES) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Rules and dashboards by Prometheus itself: promtool's judgement, and an answer to everything that they ask.
+"""Rules, dashboards and runbooks by Prometheus itself: promtool's judgement, and an answer to all that they ask.
 
 Kafka, S3, bridge, workers and Prometheus are real, Genesys is simulated. What an alert compares with its limit must
 have samples though the alert is quiet: an expression without any could never fire.
@@ -56,11 +56,13 @@ def answers(folder: Path) -> Counts:
 
 
 def everything(made: Watched) -> Iterator[Expression]:
-    """Yield what dashboards and rules ask, Grafana's variables filled in."""
+    """Yield what dashboards, rules and runbooks ask, Grafana's variables filled in."""
     so_far = f"{math.ceil(time.time() - made.began)}s"
     every = dict.fromkeys(("namespace", "job", "topic"), ".*")
     yield from expressions.of_dashboards({**every, "__rate_interval": RATE_INTERVAL, "__range": so_far})
     yield from expressions.of_rules()
+    for expression in expressions.of_runbooks():
+        yield from expression.operands()
 
 
 def answered(made: Watched, expression: Expression) -> bool:
