@@ -4,7 +4,7 @@ What worker and bridge ask of their metrics for an event is written down while t
 and then done again, many times and in turn, with prometheus_client's metrics and with ones that do nothing: the
 difference is what counting costs. It is held against the CPU that the processes take for an event: the worker without
 its rendering children and without Kafka (bench/pipeline, with a local server), the bridge before Apache Kafka. As a
-check both are also run whole, in turn, with metrics and without. The last line is one JSON object.
+check the inner parts of both are also run, in turn, with metrics and without. The last line is one JSON object.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from bench.metrics.webhooks import Webhooks
 from bench.pages import Noise, load_average, machine, table, write_section
 from bench.pipeline.__main__ import server
 from bench.pipeline.ours import Ours, settings_for
+from bench.pipeline.still import StillPipeline, settings_of
 from bench.pipeline.task import Task, events
 from stream.logs import configure_logging
 from stream.telemetry import Metrics
@@ -39,11 +40,12 @@ from tools.command import say
 
 REPLAYS: Final = 50
 WEBHOOKS: Final = 1000
+STILL_EVENTS: Final = 500
 BRIDGE_SECONDS: Final = 6.0
 
 
 class Way(NamedTuple):
-    """One process's way of an event: what it asks of its metrics, and its CPU microseconds with and without them."""
+    """One process's way of an event: what it asks of its metrics, and CPU microseconds of its inner part as a check."""
 
     operations: Sequence[Operation]
     events: int
@@ -59,7 +61,7 @@ class Cost:
     metrics_us: float
     process_us: float
     check_us: Sequence[float]
-    """The same by running all of it with metrics and without, round by round."""
+    """The same by running its inner part with metrics and without, round by round."""
 
     @property
     def share(self) -> float:
@@ -74,31 +76,45 @@ def counting_us(way: Way, rounds: int) -> float:
     return median(differences) / way.events
 
 
-def cost(way: Way, rounds: int, process_us: float | None = None) -> Cost:
-    """Return what it comes to; of the way's own CPU unless that of a whole process is given."""
+def cost(way: Way, rounds: int, process_us: float) -> Cost:
+    """Return what it comes to, of the CPU of a whole process."""
     return Cost(
         calls=len(way.operations) / way.events,
         metrics_us=counting_us(way, rounds),
-        process_us=process_us or median(way.with_us),
+        process_us=process_us,
         check_us=[one - other for one, other in zip(way.with_us, way.without_us, strict=True)],
     )
 
 
-async def worker_way(files: Corpus, rounds: int) -> Way:
-    """Bring the mix through a worker's pipeline, round after round, against a local server."""
+async def worker_way(files: Corpus, rounds: int) -> tuple[Way, float]:
+    """Bring the mix through a worker's pipeline against a local server; also return its CPU microseconds an event."""
     names = [source.name for source in files.in_mix]
     operations: list[Operation] = []
     with server(files.folder, ()) as ports:
         task = Task(ports["port"], ports["api_port"], names, names[:3])
         await _previews(task, recording(operations), operations)
-        written, took = list(operations), list[tuple[float, float]]()
+        seconds = []
         for number in range(rounds):
-            turn = [Named(), silent()][:: -1 if number % 2 else 1]
-            seconds = {isinstance(metrics, Named): await _previews(task, metrics, []) for metrics in turn}
-            took.append((seconds[True], seconds[False]))
+            seconds.append(await _previews(task, Named(), []))
             say(f"worker, round {number + 1} of {rounds}")
-    each = MICROSECONDS / len(names)
-    return Way(written, len(names), [real * each for real, _ in took], [none * each for _, none in took])
+    with_us, without_us = await _still(rounds)
+    return Way(operations, len(names), with_us, without_us), median(seconds) / len(names) * MICROSECONDS
+
+
+async def _still(rounds: int) -> tuple[list[float], list[float]]:
+    """Bring events through pipelines whose services answer at once; return the CPU with metrics and without."""
+    real, none = (StillPipeline(settings_of(), metrics) for metrics in (Named(), silent()))
+    took: dict[StillPipeline, list[float]] = {real: [], none: []}
+    for number in range(-1, rounds):
+        for still in (real, none)[:: -1 if number % 2 else 1]:
+            event_ids = [f"event-{number}-{each}" for each in range(STILL_EVENTS)]
+            began = time.process_time()
+            await still.bring(event_ids)
+            if number >= 0:  # the first round warms up
+                took[still].append((time.process_time() - began) / STILL_EVENTS * MICROSECONDS)
+    for still in (real, none):
+        await still.close()
+    return took[real], took[none]
 
 
 async def _previews(task: Task, metrics: Metrics, operations: list[Operation]) -> float:
@@ -190,8 +206,9 @@ def section(worker: Cost, bridge: Cost, regular: Periodic, rounds: int, noise: N
 `make bench-metrics`: what worker and bridge ask of their metrics for an event, done again with those of
 prometheus_client and with ones that do nothing, in turn; the difference is the first column. The worker's process is
 that of `make bench-pipeline`, without its rendering children and without Kafka; the bridge stands before Apache Kafka
-under full load. As a check the last column has runs of everything with metrics less ones without: the median, the least
-and the most of a round, so that it shows above all how much one run differs from another.
+under full load. As a check the last column has runs of the inner part alone with metrics less ones without, in turn:
+the median, the least and the most of a round. The worker's inner part are its agents, lanes and tables with services
+that answer at once, whose calls are not counted then; the bridge's is its application without server and client.
 
 {table(head, rows)}
 
@@ -220,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Lines are made as in production, but nobody reads them.
         configure_logging("INFO", "json", stack.enter_context(Path(os.devnull).open("w")))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-metrics-")))
-        worker = cost(asyncio.run(worker_way(corpus(1, QUICK), rounds)), rounds)
+        way, worker_us = asyncio.run(worker_way(corpus(1, QUICK), rounds))
+        worker = cost(way, rounds, worker_us)
         kafka = stack.enter_context(RealKafka(folder, jvm=SHIPPED_JVM))
         whole_us = bridge_us(kafka, folder / "bridge", rounds)
         bridge = cost(asyncio.run(bridge_way(rounds)), rounds, whole_us)

@@ -57,12 +57,12 @@ async def test_a_webhook_of_the_bench_goes_the_bridges_own_way() -> None:
     assert "previews_bridge_records_total 5.0" in told
 
 
-def test_the_share_is_of_the_whole_process_where_that_is_known() -> None:
+def test_the_share_is_of_the_whole_process_and_the_check_of_each_round() -> None:
     way = Way(OPERATIONS, 1, with_us=[100.0, 110.0, 90.0], without_us=[98.0, 104.0, 89.0])
-    alone, whole = cost(way, rounds=1), cost(way, rounds=1, process_us=400.0)
-    assert (alone.process_us, whole.process_us) == (100.0, 400.0)
-    assert alone.check_us == [2.0, 6.0, 1.0]
-    assert alone.calls == len(OPERATIONS)
+    whole = cost(way, rounds=1, process_us=400.0)
+    assert whole.share == whole.metrics_us / 400.0
+    assert whole.check_us == [2.0, 6.0, 1.0]
+    assert whole.calls == len(OPERATIONS)
 
 
 def test_the_last_line_tells_shares_of_one() -> None:
