@@ -22,6 +22,7 @@ from stream.unfinished.arguments import add_arguments
 
 OK: Final = 0
 FAILED: Final = 1
+INTERRUPTED: Final = 130  # as shells count: 128 and the signal's number
 WRONG_USAGE: Final = 2
 WAIT_SECONDS: Final = 60.0
 REPLAY_RATE: Final = 5.0
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads, such as `head`, has enough; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except KeyboardInterrupt:  # nothing is lost by it: what a command has not told of, it has not done
+        console.complain("interrupted")
+        return INTERRUPTED
     return code
 
 

@@ -58,4 +58,6 @@ def _missing(admin: AdminClient, settings: WorkerSettings) -> str:
     if not wrong:
         return ""
     listed = ", ".join(f"{name} has {counts[name] or 'none'}" for name in wrong)
-    return f"TOPIC_PARTITIONS is {settings.topic_partitions} but {listed}: run `python -m stream topics`"
+    too_few = all(0 < count <= settings.topic_partitions for count in counts.values())
+    remedy = " --grow` with all workers stopped" if too_few else "`"
+    return f"TOPIC_PARTITIONS is {settings.topic_partitions} but {listed}: run `python -m stream topics{remedy}"

@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ COMMANDS: tuple[list[str], ...] = (
     ["dead-letters", "purge"],
     ["backfill"],
     ["probe"],
+    ["unfinished"],
     ["schemas"],
     ["settings"],
 )
@@ -129,3 +132,16 @@ def test_no_command_loads_the_sdk_to_explain_itself() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_an_interrupt_ends_a_command_with_one_line() -> None:
+    environ = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "stream", "dead-letters", "list"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1:  # until the client of Kafka has threads
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "interrupted\n")
