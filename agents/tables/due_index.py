@@ -42,7 +42,7 @@ class _Slot:
     def take(self, most: int) -> list[tuple[float, bytes]]:
         """Return and forget at most `most` rows, those first that came last."""
         start = max(0, len(self.keys) - most)
-        taken = list(zip(self.times[start:], self.keys[start:], strict=True))
+        taken = list(zip(self.times[start:], self.keys[start:], strict=True))[::-1]  # the last word on a key counts
         del self.times[start:], self.keys[start:]
         return taken
 
