@@ -15,8 +15,8 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextvars import Context
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -48,6 +48,8 @@ class Record:
 Job = Callable[[Record], Awaitable[None]]
 
 MOST_RECORDS: Final = 32
+PARTITION: Final[ContextVar[TP]] = ContextVar("partition")
+"""Of the record whose job runs; known in tasks that the job begins, too."""
 
 
 class Flow(Protocol):
@@ -112,10 +114,6 @@ class Lane:
         """Return how many records are running or queued."""
         return len(self._running) + len(self._ready) + sum(map(len, self._waiting.values()))
 
-    def tasks_of(self, tp: TP) -> Iterator[asyncio.Task[None]]:
-        """Yield the tasks of a partition's jobs that run now."""
-        return (task for task, record in self._running.items() if record.tp == tp)
-
     def room(self, owned: Sequence[TP]) -> Room:
         """Return how much may be fetched now, given all partitions of the lane's topic that this process owns."""
         self._share = self._limits.share(len(owned))
@@ -168,6 +166,7 @@ class Lane:
             task.add_done_callback(self._ended)
 
     async def _run(self, arrival: tuple[int, Record]) -> None:
+        PARTITION.set(arrival[1].tp)
         try:
             await self._job(arrival[1])
         except Held as held:

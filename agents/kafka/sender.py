@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import faust
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
+from faust.types import TP
 
+from agents.kafka.lane import PARTITION
 from stream.failures import Reason, Refused
 from stream.records.headers import RecordHeaders
 
@@ -44,7 +47,8 @@ class Sender:
     """`Send` over Faust's producer.
 
     While Kafka is away it tries again until it is cancelled: a record that was promised is never given up, and a
-    second copy is harmless because every record carries its event id. `waiting` holds the tasks that wait for Kafka.
+    second copy is harmless because every record carries its event id. `waiting` counts what jobs send,
+    by the partition of their records.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class Sender:
         self._app = app
         self._sleep = sleep
         self._may_append = may_append
-        self.waiting: set[asyncio.Task[Any] | None] = set()
+        self.waiting = Counter[TP]()
 
     async def __call__(
         self,
@@ -98,8 +102,9 @@ class Sender:
         *,
         may_send: Callable[[], None],
     ) -> Any:
-        task = asyncio.current_task()
-        self.waiting.add(task)
+        of_job = PARTITION.get(None)
+        if of_job is not None:
+            self.waiting[of_job] += 1
         try:
             while True:
                 may_send()
@@ -111,7 +116,8 @@ class Sender:
                     logger.warning("kafka_send_failed", extra={"topic": topic, "error": repr(error)})
                     await self._sleep(PAUSE_SECONDS)
         finally:
-            self.waiting.discard(task)
+            if of_job is not None:
+                self.waiting[of_job] -= 1
 
 
 def _raise_for_good(topic: str, error: Exception) -> None:

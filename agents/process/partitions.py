@@ -42,14 +42,14 @@ class Partitions:
         watermarks: Watermarks,
         tables: Mapping[str, Rows[Any]],
         *,
-        waiting: Collection[Any],
+        waiting: Mapping[TP, int],
         stalled_seconds: float,
         metrics: Metrics,
         health: Health,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the parts; `waiting` holds the tasks that wait for Kafka."""
+        """Take the parts; `waiting` tells how much the jobs of a partition wait for Kafka to take."""
         self._app = app
         self._lanes = lanes
         self._watermarks = watermarks
@@ -167,4 +167,4 @@ class Partitions:
         return max(0.0, now - oldest)
 
     def _waits(self, tp: TP, lane: Lane) -> bool:
-        return lane.held_by is not None or any(task in self._waiting for task in lane.tasks_of(tp))
+        return lane.held_by is not None or self._waiting.get(tp, 0) > 0

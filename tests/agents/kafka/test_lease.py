@@ -4,13 +4,17 @@ from typing import Any, cast
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
 
+from agents.kafka.lane import Lane, LaneLimits, Record
 from agents.kafka.lease import Lease
+from agents.kafka.offsets import Offsets
 from agents.kafka.sender import Sender
 from stream.failures import Held, Reason
 from tests.agents.worlds import NOW, Clock
 
 SESSION_SECONDS = 30.0
+PARTITION_OF_JOB = TP("lifecycle", 3)
 
 
 def test_a_lease_lasts_a_session_from_the_sending_of_an_answered_heartbeat() -> None:
@@ -82,16 +86,27 @@ async def test_a_row_whose_lease_ends_while_kafka_is_away_is_not_written_once_it
     assert producer.records == []
 
 
-async def test_a_send_that_is_tried_again_is_known_to_wait_for_kafka() -> None:
+async def test_what_a_job_sends_is_known_to_wait_for_kafka_also_from_tasks_that_it_begins() -> None:
     producer = Producer()
     producer.away = True
-    waited: list[bool] = []
+    waited: list[int] = []
 
     async def look(_seconds: float) -> None:
-        waited.append(asyncio.current_task() in sender.waiting)
+        waited.append(sender.waiting[PARTITION_OF_JOB])
         producer.away = False
 
+    async def job(_: Record) -> None:
+        await asyncio.gather(sender("results", key=b"e1", value=b"{}"), sender("results", key=b"e2", value=b"{}"))
+
+    async def crash(error: BaseException) -> None:
+        raise error
+
+    flow = cast("Any", SimpleNamespace(freed=lambda _: None))
     sender = Sender(cast("Any", SimpleNamespace(producer=producer)), look)
-    await sender("results", key=b"e1", value=b"{}")
-    assert waited == [True]
-    assert not sender.waiting
+    lane = Lane(job, limits=LaneLimits(1), offsets=Offsets(), flow=flow, crash=crash)
+    lane.feed(Record(*PARTITION_OF_JOB, 0, None, b""))
+    await lane.drain(5.0)
+    assert waited == [1]
+    assert sender.waiting[PARTITION_OF_JOB] == 0
+    await sender("results", key=b"e3", value=b"of no job")
+    assert list(sender.waiting) == [PARTITION_OF_JOB]
