@@ -14,6 +14,7 @@ from bench.pages import DOCS, table, with_section
 
 PAGE: Final = DOCS / "capacity.md"
 DEFAULT_CONCURRENCY: Final = 8
+DUE_ROWS: Final = 2
 RATES: Final = (1, 100, 10_000)
 SECONDS_PER_DAY: Final = 86_400
 ALL_DIGITS: Final = 100
@@ -34,12 +35,15 @@ COSTS: Final[Mapping[str, Cost]] = {
     "worker_ms": Cost(7.2, "CPU ms of the worker's process", "the same, the parent's"),
     "kafka_ms": Cost(1.3, "CPU ms of the worker's process for Kafka", "[the lane](delivery.md#what-the-lane-costs)"),
     "bridge_per_second": Cost(6353, "webhooks a second of one bridge", "[Webhooks](benchmarks.md#webhooks)"),
-    "due_per_second": Cost(250, "due rows a second of one worker", "[the lane](delivery.md#what-the-lane-costs)"),
-    "records": Cost(14, "Kafka records", "counted; two of them are due rows that are sent"),
+    "records": Cost(14, "Kafka records", "counted; fewer where previews expire at once, for these go together"),
     "record_bytes": Cost(6100, "bytes of them, keys and headers included", "counted"),
     "topic_bytes": Cost(4530, "bytes of them that stay for TOPIC_RETENTION_HOURS", "counted"),
     "rows": Cost(3, "rows of the tables", "counted: expiry, end of the `links` row, `links` row"),
-    "row_bytes": Cost(870, "bytes of memory of such a row", "measured, 20,000 attachments in memory"),
+    "row_bytes": Cost(870, "bytes of such a row in memory", "measured, 20,000 attachments, WORKER_TABLE_STORE=memory"),
+    "disk_bytes": Cost(380, "bytes of such a row on disk", "counted, key and value, before RocksDB compresses them"),
+    "index_bytes": Cost(
+        75, "bytes in memory of a due row on disk", "`make bench-due`; two of three rows are due rows"
+    ),
     "row_us": Cost(13.5, "µs to read a row back, one after another", "[tables](tables.md#what-it-costs)"),
     "file_bytes": Cost(1_780_000, "bytes of a file", "the mix of `make bench-render`"),
     "preview_bytes": Cost(9340, "bytes of a preview", "[What a preview costs](benchmarks.md#what-a-preview-costs)"),
@@ -70,14 +74,14 @@ class Sizes:
     @property
     def fulls(self) -> Mapping[str, float]:
         """Return at how many attachments a second one of each is full."""
-        use, tables_gb = self._of("use"), self.table_gb / self.rate
+        use, pod_gb = self._of("use"), self._of("pod_table_gb")
         return {
-            "the tables in one pod, `pod_table_gb`, kept for 7 days": self._of("pod_table_gb") / tables_gb,
+            "the tables of one pod, `memory`, all kept for 7 days": pod_gb / (self.table_gb / self.rate),
+            "the tables of one pod, `rocksdb`, all kept for 7 days": pod_gb / (self.index_gb / self.rate),
             "one OAuth client": self._of("client_calls") / 60 / self.calls,
             "one worker with `RENDER_CONCURRENCY = 8`": DEFAULT_CONCURRENCY / self._of("work_seconds"),
             "one core": use * 1000 / self.attachment_ms,
             "one worker's process, `process_per_second`": self.process_per_second,
-            "one worker's timer, `timer_per_second`": self.timer_per_second,
             "one bridge": use * self._of("bridge_per_second"),
         }
 
@@ -85,11 +89,6 @@ class Sizes:
     def process_per_second(self) -> float:
         """Attachments a second of one worker's process, which is Python and has one core at most."""
         return self._of("use") * 1000 / (self._of("worker_ms") + self._of("kafka_ms"))
-
-    @property
-    def timer_per_second(self) -> float:
-        """Attachments a second whose due rows, two each, one worker's timer sends."""
-        return self._of("due_per_second") / 2
 
     @property
     def calls(self) -> float:
@@ -107,9 +106,9 @@ class Sizes:
 
     @property
     def pod_per_second(self) -> float:
-        """Attachments a second of one pod: its process, its cores, its timer, whichever is full first."""
+        """Attachments a second of one pod: its process or its cores, whichever is full first."""
         cores = self._of("use") * 1000 * self._of("pod_cores") / self.attachment_ms
-        return min(self.process_per_second, cores, self.timer_per_second)
+        return min(self.process_per_second, cores)
 
     @property
     def pods(self) -> int:
@@ -158,18 +157,23 @@ class Sizes:
 
     @property
     def table_gb(self) -> float:
-        """GB of memory of all workers for their tables."""
+        """GB of memory of all workers for their tables, where rows are in memory."""
         return self.rows * self._of("row_bytes") / GB
 
     @property
-    def table_pods(self) -> int:
-        """Pods whose memory holds the tables."""
-        return math.ceil(self.table_gb / self._of("pod_table_gb"))
+    def index_gb(self) -> float:
+        """GB of memory of all workers for their tables, where rows are on disk."""
+        return self.alive * DUE_ROWS * self._of("index_bytes") / GB
+
+    @property
+    def disk_gb(self) -> float:
+        """GB on the disks of all workers, where rows are there."""
+        return self.rows * self._of("disk_bytes") / GB
 
     @property
     def recovery_seconds(self) -> float:
         """Seconds to read all tables back from nothing, each worker its own partitions side by side."""
-        return self.rows * self._of("row_us") / 1e6 / max(self.pods, self.table_pods)
+        return self.rows * self._of("row_us") / 1e6 / self.pods
 
     @property
     def s3_calls_per_second(self) -> float:
@@ -213,9 +217,10 @@ LINES: Final[Sequence[Line]] = (
     Line("Kafka: MB a second, written", "`rate × record_bytes × copies`", lambda its: its.kafka_mb_per_second),
     Line("Kafka: GB on disk", "`rate × topic_bytes × retention × copies`", lambda its: its.kafka_gb),
     Line("tables: million rows", "`rate × rows × max(preview, 1.25 × retention)`", lambda its: its.rows / 1e6),
-    Line("tables: GB of memory, all workers", "rows `× row_bytes`", lambda its: its.table_gb),
-    Line("tables: pods that hold them", "GB `÷ pod_table_gb`", lambda its: its.table_pods),
-    Line("tables: s to read back from nothing", "rows `× row_us ÷` the more pods", lambda its: its.recovery_seconds),
+    Line("tables, `rocksdb`: GB of memory, all workers", "due rows `× index_bytes`", lambda its: its.index_gb),
+    Line("tables, `rocksdb`: GB on disks, all workers", "rows `× disk_bytes`", lambda its: its.disk_gb),
+    Line("tables, `memory`: GB of memory, all workers", "rows `× row_bytes`", lambda its: its.table_gb),
+    Line("tables: s to read back from nothing", "rows `× row_us ÷ pods`", lambda its: its.recovery_seconds),
     Line("S3: requests a second, readers aside", "`rate × s3_calls`", lambda its: its.s3_calls_per_second),
     Line("S3: million objects", "`rate × preview`", lambda its: its.objects / 1e6),
     Line("S3: GB", "objects `× preview_bytes`", lambda its: its.storage_gb),
@@ -259,7 +264,7 @@ def lives() -> str:
     rows = []
     for name, days in LIVES.items():
         every = [Sizes(rate, preview_days=days, retention_days=days) for rate in RATES]
-        rows.append([name, *(f"{number(its.table_gb)} GB, {number(its.recovery_seconds)} s" for its in every)])
+        rows.append([name, *(f"{number(its.index_gb)} GB, {number(its.table_gb)} GB" for its in every)])
     return table(["previews and records kept for", *(f"{number(rate)} a second" for rate in RATES)], rows)
 
 
