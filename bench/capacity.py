@@ -41,9 +41,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "rows": Cost(3, "rows of the tables", "counted: expiry, end of the `links` row, `links` row"),
     "row_bytes": Cost(870, "bytes of such a row in memory", "measured, 20,000 attachments, WORKER_TABLE_STORE=memory"),
     "disk_bytes": Cost(380, "bytes of such a row on disk", "counted, key and value, before RocksDB compresses them"),
-    "index_bytes": Cost(
-        75, "bytes in memory of a due row on disk", "`make bench-due`; two of three rows are due rows"
-    ),
+    "index_bytes": Cost(75, "bytes in memory of a due row on disk", "`make bench-due`; two of three rows are due rows"),
     "row_us": Cost(13.5, "µs to read a row back, one after another", "[tables](tables.md#what-it-costs)"),
     "file_bytes": Cost(1_780_000, "bytes of a file", "the mix of `make bench-render`"),
     "preview_bytes": Cost(9340, "bytes of a preview", "[What a preview costs](benchmarks.md#what-a-preview-costs)"),
