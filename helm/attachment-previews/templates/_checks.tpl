@@ -34,6 +34,10 @@
 {{- if and (eq $mode "s3") (not (include "previews.setting" (dict "root" . "component" "worker" "name" "S3_ENDPOINT"))) -}}
 {{- fail "settings.S3_ENDPOINT must be set, or settings.STORAGE_MODE be presigned" -}}
 {{- end -}}
+{{- $layers := include "previews.setting" (dict "root" . "component" "worker" "name" "RENDER_REQUIRE_CONFINEMENT") -}}
+{{- if regexMatch "(^|[, ])(all|network_namespace)([, ]|$)" $layers -}}
+{{- fail (printf "settings.RENDER_REQUIRE_CONFINEMENT '%s' asks for network_namespace, which no pod without privileges can have: seccomp,landlock is what it can" $layers) -}}
+{{- end -}}
 {{- if gt (include "previews.minInsyncReplicas" . | int) (include "previews.replicationFactor" . | int) -}}
 {{- fail (printf "settings.TOPIC_MIN_INSYNC_REPLICAS is %s: at most TOPIC_REPLICATION_FACTOR, which is %s" (include "previews.minInsyncReplicas" .) (include "previews.replicationFactor" .)) -}}
 {{- end -}}
@@ -76,8 +80,8 @@
 {{- if gt (int $its.minReplicas) (int $its.maxReplicas) -}}
 {{- fail (printf "%s.autoscaling.minReplicas is %d: at most maxReplicas, which is %d" $name (int $its.minReplicas) (int $its.maxReplicas)) -}}
 {{- end -}}
-{{- if and (eq $its.type "hpa") (eq (int $its.minReplicas) 0) -}}
-{{- fail (printf "%s.autoscaling.minReplicas is 0: a HorizontalPodAutoscaler needs at least 1" $name) -}}
+{{- if and (ne $its.type "none") (eq (int $its.minReplicas) 0) -}}
+{{- fail (printf "%s.autoscaling.minReplicas is 0: at least 1, for retries, expiries and posts that wait need a worker without any lag of [attachments], and webhooks a bridge" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.bridge.spool.enabled (ne .Values.bridge.autoscaling.type "none") -}}

@@ -12,21 +12,22 @@
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- $tokens := include "previews.setting" (dict "root" .root "component" "worker" "name" "KAFKA_OAUTH_TOKEN_URL") }}
-{{- with $tokens }}
+{{- with include "previews.otherPort" (dict "component" .component "url" $tokens) }}
 - ports: # tokens for Kafka
-    - { port: {{ include "previews.portOf" . }}, protocol: TCP }
+    - { port: {{ . }}, protocol: TCP }
 {{- end }}
 {{- if ne .component "jobs" }}
-{{- with include "previews.setting" (merge (dict "name" "OTEL_EXPORTER_OTLP_ENDPOINT") .) }}
+{{- $collector := include "previews.setting" (merge (dict "name" "OTEL_EXPORTER_OTLP_ENDPOINT") .) }}
+{{- with include "previews.otherPort" (dict "component" .component "url" $collector) }}
 - ports: # traces
-    - { port: {{ include "previews.portOf" . }}, protocol: TCP }
+    - { port: {{ . }}, protocol: TCP }
 {{- end }}
 {{- end }}
 {{- if eq .component "worker" }}
 {{- $s3 := include "previews.setting" (merge (dict "name" "S3_ENDPOINT") .) }}
-{{- with $s3 }}
+{{- with ternary (include "previews.portOf" $s3) (include "previews.otherPort" (dict "component" .component "url" $s3)) (and $s3 $egress.s3To | empty | not) }}
 - ports: # S3
-    - { port: {{ include "previews.portOf" . }}, protocol: TCP }
+    - { port: {{ . }}, protocol: TCP }
   {{- with $egress.s3To }}
   to: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -56,4 +57,12 @@
 {{- define "previews.portOf" -}}
 {{- $url := urlParse . -}}
 {{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end -}}
+
+{{/* The port of an address that needs a rule of its own. A worker's 443 has one, and one to anywhere would undo its exceptions. */}}
+{{- define "previews.otherPort" -}}
+{{- if .url -}}
+{{- $port := include "previews.portOf" .url -}}
+{{- if not (and (eq .component "worker") (eq $port "443")) }}{{ $port }}{{ end -}}
+{{- end -}}
 {{- end -}}
