@@ -40,15 +40,17 @@ class Comparison:
 
 def referred_to(changelog: Iterable[StoredRecord]) -> set[str]:
     """Return the keys of all objects that rows of the due table are to delete, from the records of its changelog."""
-    by_row: dict[bytes, tuple[str, ...]] = {}
+    by_row: dict[tuple[int, bytes], tuple[str, ...]] = {}
     for record in changelog:
         if record.key is None:
             continue
+        # Where topics have grown, a row was written in its new partition and ended in the old one, read in any order.
+        row = (record.position.partition, record.key)
         keys = _objects_of(record.value)
         if keys:
-            by_row[record.key] = keys
+            by_row[row] = keys
         else:
-            by_row.pop(record.key, None)
+            by_row.pop(row, None)
     return {key for keys in by_row.values() for key in keys}
 
 

@@ -18,9 +18,9 @@ def expire(number: int) -> Expire:
     return Expire(event_id=f"e{number}", conversation_id="c", object_key=key(number), expires_at=NOW)
 
 
-def record(row: str, command: LifecycleCommand | None) -> StoredRecord:
+def record(row: str, command: LifecycleCommand | None, partition: int = 0) -> StoredRecord:
     value = None if command is None else encode(DueRow(due_at=NOW, topic="lifecycle", value=encode(command)))
-    return StoredRecord(Origin(topic="due-changelog", partition=0, offset=0), row.encode(), value, None)
+    return StoredRecord(Origin(topic="due-changelog", partition=partition, offset=0), row.encode(), value, None)
 
 
 def expiry(number: int) -> StoredRecord:
@@ -38,6 +38,11 @@ def test_what_has_a_row_is_referred_to_until_the_row_is_deleted() -> None:
 
 def test_a_row_that_is_written_again_refers_to_its_object() -> None:
     assert referred_to([expiry(1), record(expiry_row(key(1)), None), expiry(1)]) == {key(1)}
+
+
+def test_a_row_that_was_moved_to_a_new_partition_refers_to_its_object_in_whichever_order_partitions_are_read() -> None:
+    old, moved, ended = (record(expiry_row(key(1)), *rest) for rest in ((expire(1), 0), (expire(1), 5), (None, 0)))
+    assert referred_to([moved, old, ended]) == referred_to([old, ended, moved]) == {key(1)}
 
 
 def test_expiries_that_are_tried_again_refer_to_their_objects_until_they_are_done() -> None:
