@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from stream.dead_letters.letters import Filed
-from stream.kafka.outbox import Outbox, RecordProducer, create_producer
+from stream.kafka.outbox import ANY_PARTITION, Outbox, RecordProducer, create_producer
 from stream.messages import DeadLetter, Origin
 from stream.records.headers import format_origin, replay_headers
 from stream.settings import KafkaSettings
@@ -70,6 +70,8 @@ def _replays(item: Filed) -> int:
 class Replay:
     """Sends dead letters back to their origin topic, partitioned by key, and waits for Kafka's acknowledgement.
 
+    One without a key goes back to the partition that it came from.
+
     `rate` is in records a second, None for as fast as Kafka takes them. `progress` is told how many were sent.
     """
 
@@ -116,7 +118,16 @@ class Replay:
         letter = item.letter
         if letter is not None:
             headers = replay_headers(letter)
-            self._outbox.send(item.position, letter.origin.topic, value=letter.payload, key=letter.key, headers=headers)
+            # Without a key nothing else tells where the rows lie that it is about, as of commands due at once.
+            partition = letter.origin.partition if letter.key is None else ANY_PARTITION
+            self._outbox.send(
+                item.position,
+                letter.origin.topic,
+                value=letter.payload,
+                key=letter.key,
+                partition=partition,
+                headers=headers,
+            )
 
 
 def replay(

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from stream.dead_letters.replay import MAX_REPLAYS, Replay, replayable
+from stream.kafka.outbox import ANY_PARTITION
 from stream.messages import Origin
 from stream.settings import KafkaSettings
 from stream.topics import Topics
@@ -53,6 +54,13 @@ def test_a_replay_sends_the_original_bytes_under_the_original_key_and_begins_aga
     assert Replay(producer).send([filed(replays=1)]) == []
     headers = [("traceparent", b"00-1"), ("attempt", b"1"), ("replays", b"2"), ("first-at", b"100.0")]
     assert producer.sent == [("previews", b"{}", b"conversation", headers)]
+
+
+def test_a_letter_without_a_key_goes_back_to_the_partition_whose_rows_it_is_about() -> None:
+    producer = OutgoingRecords()
+    at_once = filed(1, key=None, origin=Origin(topic="lifecycle", partition=3, offset=7))
+    assert Replay(producer).send([at_once, filed(2)]) == []
+    assert producer.partitions == [3, ANY_PARTITION]
 
 
 def test_a_replay_says_which_records_kafka_refused() -> None:
