@@ -20,6 +20,7 @@ from agents.storage.verdicts import failure_of, failure_of_answer
 
 MAX_PRESIGNED_SECONDS: Final = 604_800  # AWS Signature V4: X-Amz-Expires is at most seven days
 DELETED_AT_ONCE: Final = 1000  # what one DeleteObjects takes
+DELETED_SIDE_BY_SIDE: Final = 4  # where there is no DeleteObjects; more would keep others from the threads
 OK: Final = 200  # the status of an answer that refuses some of many keys
 _WITHOUT_MULTIPLE_DELETE: Final = frozenset({"NotImplemented", "MethodNotAllowed"})  # some gateways to other storages
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchObject", "NoSuchVersion"})
@@ -72,9 +73,17 @@ class S3Store:
         return await self._threads.call(self._exists, key)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Take objects away, 1,000 with one request."""
+        """Take objects away, 1,000 with one request; one by one where the server knows no such request."""
         for first in range(0, len(keys), DELETED_AT_ONCE):
-            await self._threads.call(self._delete, keys[first : first + DELETED_AT_ONCE])
+            some = keys[first : first + DELETED_AT_ONCE]
+            if not await self._threads.call(self._delete, some):
+                await self._delete_singly(some)
+
+    async def _delete_singly(self, keys: Sequence[str]) -> None:
+        """Delete each under a deadline of its own: all of them under one would never be done."""
+        for first in range(0, len(keys), DELETED_SIDE_BY_SIDE):
+            some = keys[first : first + DELETED_SIDE_BY_SIDE]
+            await asyncio.gather(*(self._threads.call(self._delete_one, key) for key in some))
 
     async def listed(self) -> list[StoredObject]:
         """Return every object of the bucket; none where there is no bucket. However long it takes."""
@@ -146,20 +155,20 @@ class S3Store:
             raise failure_of(error) from error
         return [_stored(one) for one in found]
 
-    def _delete(self, keys: Sequence[str]) -> None:
+    def _delete(self, keys: Sequence[str]) -> bool:
+        """Delete by one request; return whether the server knows such requests."""
         try:
             refused = list(self._client.remove_objects(self._bucket, map(DeleteObject, keys)))
         except S3Error as error:
-            if error.code == "NoSuchBucket":
-                return
-            if error.code not in _WITHOUT_MULTIPLE_DELETE:
+            if error.code in _WITHOUT_MULTIPLE_DELETE:
+                return False
+            if error.code != "NoSuchBucket":
                 raise
-            for key in keys:
-                self._delete_one(key)
-            return
+            return True
         for one in refused:
             if one.code not in _ABSENT:
                 raise failure_of_answer(OK, one.code or "", f"{one.code} to the deletion of {one.name}: {one.message}")
+        return True
 
     def _delete_one(self, key: str) -> None:
         try:
