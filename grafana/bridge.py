@@ -88,6 +88,14 @@ def _kafka(made: Dashboard) -> None:
             alerts=["BridgeRefuses"],
             span=8,
         ),
+        lines(
+            "Bridges that are ready",
+            "Load balancers send webhooks to these alone; 0 without Kafka, unless there is a spool.",
+            units.Short,
+            ("sum(previews_bridge_ready{*})", "ready"),
+            alerts=["NoBridgeReady"],
+            span=24,
+        ),
     )
 
 

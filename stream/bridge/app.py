@@ -77,6 +77,7 @@ class BridgeApp:
             PATHS[intake.source]: metrics.bridge_request_seconds.labels(intake.source).observe for intake in intakes
         }
         self._received = {intake.source: metrics.bridge_received_bytes.labels(intake.source).inc for intake in intakes}
+        metrics.bridge_ready.set_function(lambda: float(health.readiness().status == HTTPStatus.OK))
         self._sources = {PATHS[intake.source]: intake.source.value for intake in intakes}
         webhook = self._webhook if tracer is UNTRACED else self._traced
         self._routes: Mapping[str, tuple[str, Handle]] = {

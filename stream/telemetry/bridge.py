@@ -23,6 +23,9 @@ class BridgeMetrics(Families):
         self.bridge_received_bytes = self.counter(
             "bridge_received_bytes", "Bytes of the bodies of webhooks that were read whole, by source", "source"
         )
+        self.bridge_ready = self.gauge(
+            "bridge_ready", "1 while /readyz of a bridge says that webhooks can be taken, else 0"
+        )
         self.bridge_records = self.counter("bridge_records", "Records that Kafka acknowledged")
         self.bridge_produce_seconds = self.histogram(
             "bridge_produce_seconds", "Time from produce to Kafka's acknowledgement", buckets=PRODUCE_BUCKETS

@@ -342,6 +342,12 @@ async def test_probes_tell_what_is_wrong(client: Client) -> None:
     assert (await client.get("/healthz")).status == 200
 
 
+async def test_readiness_is_a_metric_for_a_bridge_that_is_sent_no_webhooks_refuses_none(client: Client) -> None:
+    assert "previews_bridge_ready 1.0" in (await client.get("/metrics")).body.decode()
+    client.health.not_ready("kafka", "no answer")
+    assert "previews_bridge_ready 0.0" in (await client.get("/metrics")).body.decode()
+
+
 async def test_a_head_request_gets_the_headers_alone(client: Client) -> None:
     whole = await client.get("/healthz")
     reply = await client.get("/healthz", "HEAD")
