@@ -1,9 +1,6 @@
 """The lifecycle agent: previews end when their time has come."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import islice
-from typing import Final
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -11,6 +8,7 @@ from agents.render import expiry_row
 from agents.results import Results
 from agents.routing import Task
 from agents.said import LinkRow, forget_row
+from agents.side_by_side import side_by_side
 from agents.storage import ObjectStore
 from agents.tables.due import Due, DueRow
 from agents.tables.rows import Rows
@@ -26,9 +24,6 @@ from stream.messages import (
 )
 from stream.telemetry import Metrics
 from stream.topics import Topics
-
-WRITTEN_AT_ONCE: Final = 64
-"""Results and rows: more side by side would hold the event loop for too long."""
 
 
 class CommandsTogether:
@@ -77,7 +72,7 @@ class LifecycleAgent:
         commands = message.commands if isinstance(message, Together) else (message,)
         await self._expire([command for command in commands if isinstance(command, Expire)], partition)
         forgets = (command for command in commands if isinstance(command, Forget))
-        await _side_by_side(self._forget(command.event_id, partition) for command in forgets)
+        await side_by_side(self._forget(command.event_id, partition) for command in forgets)
 
     async def _forget(self, event_id: str, partition: int) -> None:
         if not self._is_renewed(forget_row(event_id), partition):  # e.g. posted again after a late replay
@@ -100,9 +95,9 @@ class LifecycleAgent:
         except Refused:
             if len(ended) == 1:
                 raise
-            await _side_by_side(self._alone(command, partition) for command in ended)  # most of them may go
+            await side_by_side(self._alone(command, partition) for command in ended)  # most of them may go
             return
-        await _side_by_side(self._tell(command, now) for command in ended)
+        await side_by_side(self._tell(command, now) for command in ended)
 
     async def _alone(self, command: Expire, partition: int) -> None:
         row = DueRow(
@@ -123,9 +118,3 @@ class LifecycleAgent:
         )
         await self._results.lifecycle(record)
         self._metrics.previews_expired.inc()
-
-
-async def _side_by_side(works: Iterable[Awaitable[None]]) -> None:
-    remaining = iter(works)
-    while some := list(islice(remaining, WRITTEN_AT_ONCE)):
-        await asyncio.gather(*some)

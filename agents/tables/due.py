@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from agents.kafka.sender import Send
+from agents.side_by_side import side_by_side
 from agents.tables.due_index import DueIndex, Place
 from agents.tables.rows import Rows
 from stream.failures import Held, Refused
@@ -31,7 +32,6 @@ ALONE_ROWS: Final = 128
 """Of these, sent side by side each as a record of its own: more of them would hold the event loop for too long."""
 TOGETHER_BYTES: Final = 400_000
 """Of the values that are sent as one record; its dead letter holds them in base64 and has to fit, too."""
-TOMBSTONES_AT_ONCE: Final = 64
 IN_FLIGHT_ROWS: Final = 4096
 """Most rows whose sends may hang at a time."""
 SWEEP_SECONDS: Final = 10.0
@@ -207,9 +207,7 @@ class Due:
 
     async def _delete(self, shipment: _Shipment) -> None:
         async with self._in_turn if len(shipment.rows) > 1 else nullcontext():
-            for first in range(0, len(shipment.rows), TOMBSTONES_AT_ONCE):
-                some = shipment.rows[first : first + TOMBSTONES_AT_ONCE]
-                await asyncio.gather(*(self._rows.delete(shipment.partition, key, only=row) for key, row in some))
+            await side_by_side(self._rows.delete(shipment.partition, key, only=row) for key, row in shipment.rows)
 
     def _make_room(self, partition: int, key: str, row: DueRow) -> None:
         """Let others go before a row that is refused, or as many as a sweep takes would keep all others from going."""

@@ -2,9 +2,10 @@
 
 import pytest
 
-from agents.lifecycle import WRITTEN_AT_ONCE, LifecycleAgent
+from agents.lifecycle import LifecycleAgent
 from agents.render import expiry_row
 from agents.routing import Agent
+from agents.side_by_side import AT_ONCE
 from agents.tables.due import DueRow
 from stream.failures import Reason, Retryable, Stage
 from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
@@ -59,7 +60,7 @@ class Life:
 
 async def test_previews_that_expire_at_once_are_one_record_one_deletion_and_a_result_each() -> None:
     life = Life()
-    count = 2 * WRITTEN_AT_ONCE + 1
+    count = 2 * AT_ONCE + 1
     await life.stored(count)
     life.world.clock.now = EXPIRES_AT
     (value,) = await life.sweep()
