@@ -47,7 +47,7 @@ class Selection(Struct, frozen=True, kw_only=True):
         letter = filed.letter
         if letter is None:
             return self == Selection() or self == Selection(which=format_origin(filed.position))
-        names = {letter.event_id, format_origin(letter.origin), format_origin(filed.position)}
+        names = {*events(letter), format_origin(letter.origin), format_origin(filed.position)}
         return (
             (self.which is None or self.which in names)
             and self.reason in {None, letter.reason}
@@ -60,7 +60,10 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 class _About(Struct, frozen=True, rename="camel"):
     conversation_id: str | None = None
+    event_id: str | None = None
     attachment: "_About | None" = None
+    commands: tuple["_About", ...] = ()
+    """Of commands that were due at once."""
 
 
 _decode_about = decoder(_About)
@@ -72,9 +75,18 @@ def conversations(letter: DeadLetter) -> set[str]:
     with suppress(msgspec.DecodeError):  # then the key alone tells
         about = _decode_about(letter.payload)
         found |= {about.conversation_id, about.attachment.conversation_id if about.attachment else None}
+        found |= {command.conversation_id for command in about.commands}
     with suppress(UnicodeDecodeError):
         found.add((letter.key or b"").decode())
     return {name for name in found if name}
+
+
+def events(letter: DeadLetter) -> set[str]:
+    """Return the ids of the events that a dead letter is of: several where commands were due at once."""
+    found = {letter.event_id}
+    with suppress(msgspec.DecodeError):
+        found |= {command.event_id or "" for command in _decode_about(letter.payload).commands}
+    return found
 
 
 class Contents(Struct, frozen=True):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stream.dead_letters.letters import Selection, by_reason, contents, file, parse_time
 from stream.kafka.snapshot import StoredRecord
-from stream.messages import Origin, encode
+from stream.messages import Expire, Forget, Origin, Together, encode
 from tests.stream.letters import LETTER, filed, junk
 
 
@@ -73,6 +73,15 @@ def test_a_dead_letter_is_filed_as_it_was_encoded() -> None:
 def test_a_conversation_is_told_by_the_records_key_or_by_its_payload(key: bytes | None, payload: bytes) -> None:
     assert Selection(conversation="c-1").includes(filed(key=key, payload=payload))
     assert not Selection(conversation="c-2").includes(filed(key=key, payload=payload))
+
+
+def test_a_letter_of_several_commands_is_found_by_each_of_their_events_and_conversations() -> None:
+    orders = (Expire(event_id=f"e-{at}", conversation_id=f"c-{at}", object_key="k", expires_at=0.0) for at in (1, 2))
+    letter = filed(event_id="e-1", key=None, payload=encode(Together(commands=(*orders, Forget(event_id="e-3")))))
+    assert all(Selection(which=f"e-{at}").includes(letter) for at in (1, 2, 3))
+    assert all(Selection(conversation=f"c-{at}").includes(letter) for at in (1, 2))
+    assert not Selection(which="e-4").includes(letter)
+    assert not Selection(conversation="c-3").includes(letter)
 
 
 def record(offset: int, key: bytes | None, value: bytes | None, partition: int = 0) -> StoredRecord:
