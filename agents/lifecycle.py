@@ -1,6 +1,7 @@
 """The lifecycle agent: previews end when their time has come."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from agents.side_by_side import side_by_side
 from agents.storage import ObjectStore
 from agents.tables.due import Due, DueRow
 from agents.tables.rows import Rows
-from stream.failures import Postponed, Reason, Refused
+from stream.failures import Postponed, Reason, Refused, Retryable
 from stream.messages import (
     Expire,
     Forget,
@@ -24,6 +25,9 @@ from stream.messages import (
 )
 from stream.telemetry import Metrics
 from stream.topics import Topics
+
+TRIES_TOGETHER: Final = 3
+"""From then on what fails each time may be a single object of them."""
 
 
 class CommandsTogether:
@@ -70,7 +74,8 @@ class LifecycleAgent:
         """Carry out one command, or several that were due at once."""
         message, partition = task.message, task.record.partition
         commands = message.commands if isinstance(message, Together) else (message,)
-        await self._expire([command for command in commands if isinstance(command, Expire)], partition)
+        expires = [command for command in commands if isinstance(command, Expire)]
+        await self._expire(expires, partition, task.delivery.attempt)
         forgets = (command for command in commands if isinstance(command, Forget))
         await side_by_side(self._forget(command.event_id, partition) for command in forgets)
 
@@ -83,7 +88,7 @@ class LifecycleAgent:
         renewed = self._due.get(partition, row)
         return renewed is not None and renewed.due_at > self._clock()
 
-    async def _expire(self, commands: Sequence[Expire], partition: int) -> None:
+    async def _expire(self, commands: Sequence[Expire], partition: int, attempt: int) -> None:
         now = self._clock()
         latest = max((command.expires_at for command in commands), default=now)
         if latest > now:
@@ -92,8 +97,8 @@ class LifecycleAgent:
         ended = [one for one in commands if not self._is_renewed(expiry_row(one.object_key), partition)]
         try:
             await self._store.delete([command.object_key for command in ended])
-        except Refused:
-            if len(ended) == 1:
+        except (Refused, Retryable) as failure:
+            if len(ended) == 1 or (isinstance(failure, Retryable) and attempt < TRIES_TOGETHER):
                 raise
             await side_by_side(self._alone(command, partition) for command in ended)  # most of them may go
             return

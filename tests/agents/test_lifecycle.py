@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.lifecycle import LifecycleAgent
+from agents.lifecycle import TRIES_TOGETHER, LifecycleAgent
 from agents.render import expiry_row
 from agents.routing import Agent
 from agents.side_by_side import AT_ONCE
@@ -114,6 +114,20 @@ async def test_one_that_the_storage_refuses_keeps_no_other_and_becomes_a_dead_le
     command = decode_lifecycle_command(letter.payload)
     assert isinstance(command, Together)
     assert [one.event_id for one in command.commands] == ["e1"]
+
+
+async def test_one_at_which_the_storage_fails_each_time_keeps_no_other() -> None:
+    life = Life()
+    await life.stored(3)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.store.failing_keys = {"c/1.webp"}
+    for attempt in range(1, TRIES_TOGETHER + 1):
+        await life.world.run(life.agent, value, {"attempt": str(attempt).encode()})
+    for alone in await life.sweep():
+        await life.obey(alone)
+    assert sorted(life.expired) == ["c/0.webp", "c/2.webp"]
+    assert life.world.dead_letters() == []
 
 
 async def test_a_clock_that_is_behind_waits_for_the_latest_of_them() -> None:

@@ -16,7 +16,7 @@ from agents.routing import Agent, Routing
 from agents.said import LinkRow
 from agents.tables.due import Due, DueRow
 from agents.tables.due_index import DueIndex
-from stream.failures import Reason, Refused
+from stream.failures import Reason, Refused, Retryable
 from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
 from stream.records.headers import RecordHeaders, as_dict
 from stream.retry import Patience, RetryPolicy
@@ -160,6 +160,8 @@ class MemoryStore:
         self.failing: Exception | None = None
         self.refused: set[str] = set()
         """Keys that the storage will not delete."""
+        self.failing_keys: set[str] = set()
+        """Keys at whose deletion the storage always fails."""
         self._journal = journal
 
     async def start(self) -> None: ...
@@ -178,6 +180,8 @@ class MemoryStore:
         self._fail()
         if refused := self.refused.intersection(keys):
             raise Refused(Reason.STORAGE_REFUSED, f"not these: {refused}")
+        if failing := self.failing_keys.intersection(keys):
+            raise Retryable(Reason.STORAGE_UNAVAILABLE, f"an internal error at {failing}")
         self._journal.append(f"{len(keys)} objects delete")
         for key in keys:
             self.objects.pop(key, None)
