@@ -58,6 +58,7 @@ def test_no_secret_may_stand_among_the_settings() -> None:
         ("worker.replicas=many", "at '/worker/replicas': got string, want integer"),
         ("secrets.genesys.values.S3_SECRET_KEY=x", "additional properties 'S3_SECRET_KEY' not allowed"),
         ("securityContext.runAsUser=0", "at '/securityContext/runAsUser': minimum: got 0, want 1"),
+        ("networkPolicy.enabled=true,settings.KAFKA_BOOTSTRAP_SERVERS=b:9098", "kafkaPorts must have 9098"),
         ("kafkaTls.caSecret=ca", "kafkaTls needs settings.KAFKA_SECURITY_PROTOCOL"),
     ],
 )

@@ -3,6 +3,7 @@
 {{- include "previews.checkSettings" . -}}
 {{- include "previews.checkSecrets" . -}}
 {{- include "previews.checkScaling" . -}}
+{{- include "previews.checkNetwork" . -}}
 {{- include "previews.checkGrace" (dict "root" . "component" "bridge") -}}
 {{- include "previews.checkGrace" (dict "root" . "component" "worker") -}}
 {{- if and (eq .Values.topics.mode "strimzi") (not .Values.topics.strimzi.cluster) -}}
@@ -86,6 +87,18 @@
 {{- end -}}
 {{- if and .Values.bridge.spool.enabled (ne .Values.bridge.autoscaling.type "none") -}}
 {{- fail "bridge.spool.enabled needs bridge.autoscaling.type=none: a bridge that is scaled away would keep what waits in its spool until it is scaled back" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "previews.checkNetwork" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if and $policy.enabled (not $policy.egress.extra) -}}
+{{- range $server := splitList "," (include "previews.setting" (dict "root" . "component" "" "name" "KAFKA_BOOTSTRAP_SERVERS")) -}}
+{{- $port := regexFind ":[0-9]+$" (trim $server) | trimPrefix ":" -}}
+{{- if and $port (not (has $port (toStrings $policy.egress.kafkaPorts))) -}}
+{{- fail (printf "networkPolicy.egress.kafkaPorts must have %s, the port of %s, or no pod reaches Kafka" $port (trim $server)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
