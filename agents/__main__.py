@@ -70,7 +70,10 @@ def _add_render_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_reconcile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="delete the orphans that are older than the grace period")
     parser.add_argument(
-        "--grace-hours", type=float, default=24.0, metavar="HOURS", help="leave younger ones alone (default: 24)"
+        "--grace-hours",
+        type=float,
+        metavar="HOURS",
+        help="leave younger ones alone (default: 24 more than PREVIEW_TTL_SECONDS, while links may be good)",
     )
     parser.add_argument(
         "--at-most", type=int, default=1000, metavar="N", help="delete nothing if there are more (default: 1000)"

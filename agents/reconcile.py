@@ -23,6 +23,8 @@ CLEAN: Final = 0
 ORPHANS_LEFT: Final = 1
 FAILED: Final = 2
 HOUR_SECONDS: Final = 3600.0
+GRACE_HOURS: Final = 24.0
+"""After the life of a preview."""
 DELETED_AT_ONCE: Final = 1000
 
 
@@ -42,10 +44,18 @@ def run(settings: WorkerSettings, options: Namespace, console: Console, clock: C
         return FAILED
 
 
+def grace_seconds(hours: float | None, ttl_seconds: float) -> float:
+    """Return the age up to which a preview is left alone: unless it is given, a day more than links are good for.
+
+    Without its row a preview may still be looked at, as after the changelog was lost.
+    """
+    return ttl_seconds + GRACE_HOURS * HOUR_SECONDS if hours is None else hours * HOUR_SECONDS
+
+
 async def _reconcile(
     settings: WorkerSettings, options: Namespace, console: Console, store: S3Store, clock: Callable[[], float]
 ) -> int:
-    before = clock() - options.grace_hours * HOUR_SECONDS
+    before = clock() - grace_seconds(options.grace_hours, settings.preview_ttl_seconds)
     # In this order: a row is written before its object, so whatever is listed has its row when the rows are read.
     listed = await store.listed()
     console.progress(f"{len(listed)} objects listed; reading the rows …")
