@@ -98,6 +98,16 @@ def test_a_row_that_is_put_off_is_named_at_its_new_time_alone() -> None:
     assert index.due(60.0, ALL) == [(0, "k")]
 
 
+def test_a_row_that_is_put_elsewhere_within_its_quarter_of_an_hour_is_named_at_its_last_time_alone() -> None:
+    index, begins_at = DueIndex(), 10 * SLOT_SECONDS
+    for key, first, last in ((b"put off", 1.0, 5.0), (b"put forward", 9.0, 2.0)):
+        index.put(0, key, Row(begins_at + first))
+        index.put(0, key, Row(begins_at + last))
+    assert index.due(begins_at + 1.0, ALL) == []
+    assert index.due(begins_at + 2.0, ALL) == [(0, "put forward")]
+    assert index.due(begins_at + 5.0, ALL) == [(0, "put forward"), (0, "put off")]
+
+
 def test_many_rows_of_one_second_are_sorted_a_few_at_a_time_before_they_are_due() -> None:
     index, due_at = DueIndex(), 10 * SLOT_SECONDS
     for number in range(3 * SORTED_ROWS):
