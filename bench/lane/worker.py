@@ -40,9 +40,6 @@ from stream.telemetry import Metrics
 
 TTL_SECONDS: Final = 6.0
 """Of previews and rows, so that what is alive does not grow: what a stored row costs, bench/tables.py measures."""
-TIMER_SECONDS: Final = 0.1
-"""Between two sweeps of the due table. A sweep has a bound, an event has two rows, and some 500 events a second come
-through here where Genesys would allow 5: with the product's 0.5 s ever more rows would be alive."""
 AHEAD_MOST: Final = 100
 """Previews that are not posted yet; of more of them some would expire before that."""
 AHEAD_SECONDS: Final = 1.0
@@ -95,7 +92,6 @@ def settings_of(plan: Plan) -> WorkerSettings:
         health_port=0,
         render_children=1,
         preview_ttl_seconds=TTL_SECONDS,
-        timer_interval_seconds=TIMER_SECONDS,
         genesys_client_id="not used",
         genesys_client_secret=Secret("not used"),
         object_key_secret=Secret("not used, but long enough"),

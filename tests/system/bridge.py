@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import urllib3
-from confluent_kafka import Consumer, TopicPartition
 
 from stream.kafka.provisioning import provision
+from stream.kafka.snapshot import records
 from stream.messages import decode_attachment
 from stream.settings import BridgeSettings, load
 from stream.topics import Topics
@@ -85,12 +85,10 @@ class BridgeProcess:
 
     def topic_holds(self) -> Counter[tuple[str, str, int]]:
         """Return how often each event id, with its conversation (the key) and partition, is in the topic."""
-        reader = Consumer({"bootstrap.servers": self.settings.kafka_bootstrap_servers, "group.id": "reader"})
-        try:
-            partitions = reader.list_topics(self.topic, timeout=READ_SECONDS).topics[self.topic].partitions
-            return Counter(held for partition in partitions for held in _partition_holds(reader, self.topic, partition))
-        finally:
-            reader.close()
+        held = records(self.settings, self.topic, wait_seconds=READ_SECONDS)
+        return Counter(
+            (decode_attachment(one.value).event_id, (one.key or b"").decode(), one.position.partition) for one in held
+        )
 
     def __enter__(self) -> Self:
         self.start()
@@ -100,19 +98,6 @@ class BridgeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.stop()
-
-
-def _partition_holds(reader: Consumer, topic: str, partition: int) -> list[tuple[str, str, int]]:
-    first, end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=READ_SECONDS)
-    reader.assign([TopicPartition(topic, partition, first)])
-    held: list[tuple[str, str, int]] = []
-    while len(held) < end - first:
-        found = reader.consume(end - first - len(held), timeout=READ_SECONDS)
-        assert found, f"{topic} {partition} holds fewer records than its offsets tell"
-        for message in found:
-            assert message.error() is None
-            held.append((decode_attachment(message.value()).event_id, (message.key() or b"").decode(), partition))
-    return held
 
 
 def webhook(number: int, conversations: int = 50) -> Mapping[str, Any]:

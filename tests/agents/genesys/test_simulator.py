@@ -223,7 +223,8 @@ async def test_a_webhook_is_sent_again_after_timeout_429_and_5xx_only(
     http: aiohttp.ClientSession, answers: list[int], sent: list[int]
 ) -> None:
     receiver = Receiver(*answers)
-    assert await receiver.send(http, Delivery(url="", payload={}, timeout_seconds=0.2)) == sent
+    patience_seconds = 1.0 if 0 in answers else 30.0  # a busy machine takes its time, too
+    assert await receiver.send(http, Delivery(url="", payload={}, timeout_seconds=patience_seconds)) == sent
     assert receiver.delays == [5.0] * (len(sent) - 1)
 
 
