@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agents.__main__ import main
 from agents.object_keys import object_key
 from agents.render import expiry_row
 from agents.storage import S3Store, create_store
@@ -21,6 +23,7 @@ from tests.contract.test_storage import settings as storage_settings
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import S3Server
 
+ROOT = Path(__file__).parents[2]
 SECRET = Secret("0123456789abcdef")
 
 
@@ -71,9 +74,13 @@ class Deployment:
             rows.append((expiry_row(key).encode(), encode(row), None))
         produce(self._kafka, topics.due_changelog, *rows)
 
-    def reconcile(self, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
-        code = main(["reconcile", "--json", *options])
-        return code, json.loads(capsys.readouterr().out or "{}")
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "agents", "reconcile", *options]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def reconcile(self, *options: str) -> tuple[int, dict[str, Any]]:
+        ended = self.run("--json", *options)
+        return ended.returncode, json.loads(ended.stdout or "{}")
 
 
 def key(name: str) -> str:
@@ -87,43 +94,37 @@ def deployment(kafka: RealKafka, real_s3: S3Server, monkeypatch: pytest.MonkeyPa
         yield Deployment(own, real_s3, monkeypatch)
 
 
-def test_orphans_are_named_and_deleted_on_demand_and_nothing_else_is(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_orphans_are_named_and_deleted_on_demand_and_nothing_else_is(deployment: Deployment) -> None:
     alive, orphan, foreign = key("alive.png"), key("orphan.png"), "somebody/elses.webp"
     deployment.put(alive, orphan, foreign)
     deployment.write_rows(alive, key("never stored.png"))
-    code, told = deployment.reconcile(capsys, "--grace-hours=-1")
+    code, told = deployment.reconcile("--grace-hours=-1")
     assert (code, told["orphanKeys"], told["deleted"]) == (1, [orphan], 0)
     assert (told["objects"], told["foreign"], told["rowsWithoutObject"], told["orphanBytes"]) == (2, 1, 1, 4)
-    assert deployment.reconcile(capsys)[1]["young"] == 1
-    code, told = deployment.reconcile(capsys, "--grace-hours=-1", "--delete")
+    assert deployment.reconcile()[1]["young"] == 1
+    code, told = deployment.reconcile("--grace-hours=-1", "--delete")
     assert (code, told["deleted"]) == (0, 1)
     assert deployment.listed() == {alive, foreign}
-    assert deployment.reconcile(capsys, "--grace-hours=-1")[0] == 0
+    assert deployment.reconcile("--grace-hours=-1")[0] == 0
 
 
-def test_more_orphans_than_were_expected_are_all_left_alone(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_more_orphans_than_were_expected_are_all_left_alone(deployment: Deployment) -> None:
     keys = {key("1.png"), key("2.png")}
     deployment.put(*keys)
-    code, told = deployment.reconcile(capsys, "--grace-hours=-1", "--delete", "--at-most=1")
+    code, told = deployment.reconcile("--grace-hours=-1", "--delete", "--at-most=1")
     assert (code, told["deleted"]) == (1, 0)
     assert deployment.listed() == keys
 
 
-def test_a_bucket_that_is_not_there_holds_no_orphans(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert deployment.reconcile(capsys)[0] == 0
+def test_a_bucket_that_is_not_there_holds_no_orphans(deployment: Deployment) -> None:
+    assert deployment.reconcile()[0] == 0
 
 
 def test_storage_that_cannot_be_listed_is_a_wrong_setting(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del deployment
     monkeypatch.setenv("STORAGE_MODE", "presigned")
     monkeypatch.setenv("CDN_PRESIGNED_URL_TEMPLATE", "https://cdn.example.com/{key}?signature=x")
-    assert main(["reconcile"]) == 2
-    assert "STORAGE_MODE='presigned' is wrong: s3" in capsys.readouterr().err
+    ended = deployment.run()
+    assert ended.returncode == 2
+    assert "STORAGE_MODE='presigned' is wrong: s3" in ended.stderr
