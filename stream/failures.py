@@ -47,6 +47,8 @@ class Reason(StrEnum):
     SOURCE_BLOCKED = "source_blocked"
     SOURCE_REFUSED = "source_refused"
     SOURCE_CHANGED = "source_changed"
+    # Rejected: an order of the operator
+    ERASED = "erased"
     # Refused
     UNDECODABLE = "undecodable"
     RECORD_TOO_LARGE = "record_too_large"

@@ -116,7 +116,40 @@ class Together(Struct, frozen=True, kw_only=True, rename="camel", tag_field="com
     commands: Annotated[tuple[Expire | Forget, ...], Meta(min_length=1)]
 
 
-LifecycleCommand = Expire | Forget | Together
+class Order(Struct, frozen=True, kw_only=True, rename="camel", tag_field="command"):
+    """What somebody wants done about all previews of a conversation; answered by a `ConversationRecord`.
+
+    `orderId` is computed by `order_id` where the sender gives none. Carried out twice, an order changes nothing more.
+    """
+
+    version: Literal[1] = 1
+    conversation_id: Identifier
+    order_id: Annotated[str, Meta(max_length=256)] = ""
+    by: Annotated[str, Meta(max_length=256, description="Who ordered it, for the audit")] = ""
+    note: Annotated[str, Meta(max_length=1024, description="Why it was ordered, for the audit")] = ""
+    ordered_at: Seconds | None = None
+
+
+class Erase(Order, frozen=True, kw_only=True, tag="erase"):
+    """Delete all previews of a conversation now, and let nothing of it be previewed or posted any more."""
+
+
+class Hold(Order, frozen=True, kw_only=True, tag="hold"):
+    """Keep all previews of a conversation past their time, until it is released."""
+
+
+class Release(Order, frozen=True, kw_only=True, tag="release"):
+    """End a hold: what is past its time expires now."""
+
+
+class Lapse(Struct, frozen=True, kw_only=True, rename="camel", tag_field="command", tag="lapse"):
+    """Drop what is remembered of an erased conversation, of which no record can come any more."""
+
+    version: Literal[1] = 1
+    conversation_id: Identifier
+
+
+LifecycleCommand = Expire | Forget | Together | Erase | Hold | Release | Lapse
 
 
 class Outcome(Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="outcome"):
@@ -145,11 +178,29 @@ class LifecycleRecord(Struct, frozen=True, kw_only=True, rename="camel", tag_fie
     event_id: Identifier
     conversation_id: Identifier
     object_key: Text
-    state: Literal["stored", "expired"]
+    state: Literal["stored", "expired", "erased"]
     at: Seconds
 
 
-Result = Outcome | LifecycleRecord
+class ConversationRecord(Struct, frozen=True, kw_only=True, rename="camel", tag_field="kind", tag="conversation"):
+    """What became of an order about a conversation; a copy has the same `orderId`."""
+
+    version: Literal[1] = 1
+    order_id: Identifier
+    conversation_id: Identifier
+    command: Literal["erase", "hold", "release"]
+    state: Annotated[
+        Literal["erased", "held", "released", "refused"],
+        Meta(description="`refused` when a hold stands against an erasure, or an erasure against a hold or release"),
+    ]
+    previews: Annotated[int, Meta(ge=0, description="How many were deleted, are held, or were let go")] = 0
+    reason: Annotated[str, Meta(description="Why it was refused, in words")] = ""
+    by: str = ""
+    note: str = ""
+    at: Seconds
+
+
+Result = Outcome | LifecycleRecord | ConversationRecord
 
 
 class Origin(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -197,6 +248,14 @@ def event_id(attachment: Attachment) -> str:
         return attachment.event_id
     source = attachment.attachment_url or f"message:{attachment.message_id}:{attachment.attachment_id}"
     material = f"{attachment.conversation_id}\0{source}\0{attachment.file_name}"
+    return hashlib.sha256(material.encode()).hexdigest()
+
+
+def order_id(order: Order) -> str:
+    """Return the id of an order, computed where its sender gave none: the same order then has the same id."""
+    if order.order_id:
+        return order.order_id
+    material = f"{type(order).__name__.lower()}\0{order.conversation_id}\0{order.ordered_at}\0{order.by}\0{order.note}"
     return hashlib.sha256(material.encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ from stream.settings import KafkaSettings
 
 LINKS_TABLE: Final = "links"
 DUE_TABLE: Final = "due"
+CONVERSATIONS_TABLE: Final = "conversations"
 
 # Kafka's own default. A dead letter holds its record in base64, a third larger, and has its key once more.
 RECORD_MAX_BYTES: Final = 1_048_588
@@ -36,6 +37,12 @@ class Topics:
     dead_letters: str
     links_changelog: str
     due_changelog: str
+    conversations_changelog: str
+
+    @property
+    def changelogs(self) -> tuple[str, str, str]:
+        """The changelogs of the workers' tables."""
+        return self.links_changelog, self.due_changelog, self.conversations_changelog
 
     @property
     def read(self) -> tuple[str, str, str]:
@@ -54,6 +61,7 @@ class Topics:
             dead_letters=f"{prefix}dead-letters",
             links_changelog=changelog(settings.group, LINKS_TABLE),
             due_changelog=changelog(settings.group, DUE_TABLE),
+            conversations_changelog=changelog(settings.group, CONVERSATIONS_TABLE),
         )
 
 
@@ -80,7 +88,7 @@ def specs(settings: KafkaSettings) -> list[TopicSpec]:
         *(_spec(settings, name, kept) for name in (topics.attachments, topics.previews, topics.lifecycle)),
         _spec(settings, topics.results, kept),
         _spec(settings, topics.dead_letters, _purgeable(settings.dead_letter_retention_hours)),
-        *(_spec(settings, name, _compacting()) for name in (topics.links_changelog, topics.due_changelog)),
+        *(_spec(settings, name, _compacting()) for name in topics.changelogs),
     ]
 
 

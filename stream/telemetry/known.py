@@ -30,6 +30,7 @@ REJECTED: Final = (
     Reason.SOURCE_BLOCKED,
     Reason.SOURCE_REFUSED,
     Reason.SOURCE_CHANGED,
+    Reason.ERASED,
 )
 HELD: Final = (
     Reason.RATE_LIMITED,

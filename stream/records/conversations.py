@@ -1,0 +1,35 @@
+"""Rows of table `conversations`: which conversations are erased or held, and how to read that without a worker."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from stream.kafka.snapshot import StoredRecord
+from stream.messages import decoder
+
+
+class ConversationRow(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is ordered of a conversation, under its id; `at` is Unix time in seconds."""
+
+    version: int = 1
+    state: Literal["erased", "held"]
+    order_id: str
+    at: float
+
+
+_decode_row = decoder(ConversationRow)
+
+
+def rows_of(changelog: Iterable[StoredRecord]) -> dict[str, ConversationRow]:
+    """Return the row of each conversation that is erased or held, from the records of the table's changelog."""
+    rows: dict[tuple[int, str], ConversationRow] = {}
+    for record in changelog:
+        # Where topics have grown, a row was written in its new partition and ended in the old one, read in any order.
+        place = (record.position.partition, (record.key or b"").decode(errors="replace"))
+        try:
+            rows[place] = _decode_row(record.value or b"")
+        except msgspec.DecodeError:  # a tombstone, or no row of ours; the workers skip it, too
+            rows.pop(place, None)
+    return {conversation_id: row for (_, conversation_id), row in rows.items()}
