@@ -136,14 +136,14 @@ def _due(made: Dashboard) -> None:
                 "sum by (reason) (increase(previews_repeats_in_place_total{*}[$__rate_interval])) > 0",
                 "at once: {{reason}}",
             ),
-            span=6,
+            span=8,
         ),
         lines(
             "Due rows",
             "Delayed retries and expiries that wait for their time.",
             units.Short,
             ("sum(previews_due_rows{*})", "rows"),
-            span=6,
+            span=8,
         ),
         lines(
             "Late due rows",
@@ -151,16 +151,27 @@ def _due(made: Dashboard) -> None:
             units.Seconds,
             ("max by (instance) (previews_due_oldest_seconds{*})", "{{instance}}"),
             alerts=["DueBacklog"],
-            span=6,
+            span=8,
         ),
         lines(
-            "Due rows fired, previews expired",
+            "Due rows fired, previews deleted",
             "A second.",
             units.Short,
             ("sum by (topic) (rate(previews_due_fired_total{*}[$__rate_interval]))", "to {{topic}}"),
             ("sum(rate(previews_expired_total{*}[$__rate_interval]))", "expired"),
+            ("sum(rate(previews_erased_total{*}[$__rate_interval]))", "erased"),
             alerts=["DueBacklog"],
-            span=6,
+            span=12,
+        ),
+        lines(
+            "Orders about conversations",
+            "Erase, hold and release, by how they were answered.",
+            units.Short,
+            (
+                "sum by (command, state) (increase(previews_orders_total{*}[$__rate_interval])) > 0",
+                "{{command}}: {{state}}",
+            ),
+            span=12,
         ),
     )
 

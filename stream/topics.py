@@ -8,6 +8,7 @@ from stream.settings import KafkaSettings
 LINKS_TABLE: Final = "links"
 DUE_TABLE: Final = "due"
 CONVERSATIONS_TABLE: Final = "conversations"
+TABLES: Final = (LINKS_TABLE, DUE_TABLE, CONVERSATIONS_TABLE)
 
 # Kafka's own default. A dead letter holds its record in base64, a third larger, and has its key once more.
 RECORD_MAX_BYTES: Final = 1_048_588

@@ -32,6 +32,14 @@ REJECTED: Final = (
     Reason.SOURCE_CHANGED,
     Reason.ERASED,
 )
+ANSWERED: Final = (
+    ("erase", "erased"),
+    ("erase", "refused"),
+    ("hold", "held"),
+    ("hold", "refused"),
+    ("release", "released"),
+    ("release", "refused"),
+)
 HELD: Final = (
     Reason.RATE_LIMITED,
     Reason.PERMISSION_MISSING,
@@ -124,6 +132,8 @@ def _begin_work(metrics: Metrics) -> None:
         for stage, reasons in pairs.items():
             for reason in reasons:
                 counter.labels(reason, stage)
+    for command, state in ANSWERED:
+        metrics.orders.labels(command, state)
     _begin(metrics.repeats, IN_PLACE)
     _begin(metrics.holds, HELD)
     _begin(metrics.stage_seconds, TIMED)

@@ -19,7 +19,7 @@ from stream.telemetry.known import begin_bridge, begin_worker
 from stream.telemetry.lanes import LaneMetrics
 from stream.telemetry.metrics import Metrics
 from stream.telemetry.work import WorkMetrics
-from stream.topics import DUE_TABLE, LINKS_TABLE
+from stream.topics import TABLES
 
 PATH: Final = Path("docs/metrics.md")
 TITLES: Final[dict[type[Families], str]] = {
@@ -56,7 +56,7 @@ def page() -> str:
     """Return the page."""
     metrics = Metrics(CollectorRegistry())
     begin_bridge(metrics, EventSource)
-    begin_worker(metrics, ["attachments", "previews", "lifecycle"], [LINKS_TABLE, DUE_TABLE])
+    begin_worker(metrics, ["attachments", "previews", "lifecycle"], TABLES)
     return "\n".join([HEAD, *(line for kind in TITLES for line in _section(kind, metrics))])
 
 

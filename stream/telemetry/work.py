@@ -27,6 +27,13 @@ class WorkMetrics(Families):
             "Part of the conversations in the guard's window that failed for reasons of ours, 0 to 1; 0 while few did",
         )
         self.previews_expired = self.counter("expired", "Previews deleted because their time had come")
+        self.previews_erased = self.counter("erased", "Previews deleted because their conversation was erased")
+        self.orders = self.counter(
+            "orders",
+            "Orders to erase, hold or release a conversation that were answered, by command and state",
+            "command",
+            "state",
+        )
         self.stage_seconds = self.histogram(
             "stage_seconds", "Time that a stage took, by stage", "stage", buckets=STAGE_BUCKETS
         )

@@ -25,6 +25,7 @@ TOPICS = Topics(
     dead_letters="dead-letters",
     links_changelog="links-changelog",
     due_changelog="due-changelog",
+    conversations_changelog="conversations-changelog",
 )
 
 

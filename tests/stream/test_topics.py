@@ -20,6 +20,7 @@ def test_topics_are_named_after_the_prefix_and_changelogs_as_faust_names_them() 
         dead_letters="prod.dead-letters",
         links_changelog="prod.previews-links-changelog",
         due_changelog="prod.previews-due-changelog",
+        conversations_changelog="prod.previews-conversations-changelog",
     )
 
 
@@ -37,7 +38,7 @@ def test_faust_names_changelogs_so() -> None:
 
 def test_all_topics_have_one_partition_count_and_the_copies_asked_for() -> None:
     wanted = specs(replace(SETTINGS, topic_replication_factor=3, topic_min_insync_replicas=2))
-    assert len(wanted) == 7
+    assert len(wanted) == 8
     assert {spec.partitions for spec in wanted} == {12}
     assert {spec.replication_factor for spec in wanted} == {3}
     assert {spec.config["min.insync.replicas"] for spec in wanted} == {"2"}
@@ -46,7 +47,7 @@ def test_all_topics_have_one_partition_count_and_the_copies_asked_for() -> None:
 def test_tables_are_compacted_and_all_else_is_deleted_in_time() -> None:
     wanted = {spec.name: spec.config for spec in specs(replace(SETTINGS, topic_retention_hours=48))}
     compacted = {name for name, config in wanted.items() if config["cleanup.policy"] == "compact"}
-    assert compacted == {"prod.previews-links-changelog", "prod.previews-due-changelog"}
+    assert compacted == {f"prod.previews-{table}-changelog" for table in ("links", "due", "conversations")}
     assert {config.get("retention.ms") for name, config in wanted.items() if name in compacted} == {None}
     assert wanted["prod.attachments"]["retention.ms"] == str(48 * 3_600_000)
     assert wanted["prod.dead-letters"]["retention.ms"] == str(720 * 3_600_000)

@@ -21,7 +21,7 @@
   max.message.bytes: "3145764"
   max.compaction.lag.ms: "3600000"
   {{- include "previews.topicsShared" $ | nindent 2 }}
-{{- range list "links" "due" }}
+{{- range list "links" "due" "conversations" }}
 {{ include "previews.group" $ }}-{{ . }}-changelog:
   cleanup.policy: compact
   delete.retention.ms: "86400000"
