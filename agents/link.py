@@ -9,8 +9,10 @@ cannot tell, a setting decides: it is posted again, or parked as a dead letter, 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, Protocol
 
+from agents.conversations import Conversations
 from agents.genesys.links import Link
 from agents.kafka.sender import Send
 from agents.results import Results
@@ -18,6 +20,7 @@ from agents.routing import Task
 from agents.said import Event, LinkRow, Said
 from agents.storage import ObjectStore
 from stream.failures import Ambiguous, Failure, Held, Postponed, Reason, Refused, Stage
+from stream.genesys.api import ALWAYS, Permit
 from stream.messages import Outcome, Preview, encode
 from stream.records.headers import handed_on
 from stream.retry import RetryPolicy
@@ -38,8 +41,8 @@ LATE: Final = "late"
 class Poster(Protocol):
     """Posts and reads back; see agents/genesys."""
 
-    async def post(self, link: Link, *, write_before: float | None = None) -> str:
-        """Post and return the message id; the write never starts after `write_before`, Unix seconds."""
+    async def post(self, link: Link, *, permit: Permit = ALWAYS) -> str:
+        """Post and return the message id; the write starts only while it is permitted."""
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
         """Return the id of the message that holds the needle; raises Refused or Held where it may not look."""
@@ -68,6 +71,7 @@ class LinkAgent:
         poster: Poster,
         store: ObjectStore,
         said: Said,
+        conversations: Conversations,
         results: Results,
         send: Send,
         policy: LinkPolicy,
@@ -81,6 +85,7 @@ class LinkAgent:
         self._poster = poster
         self._store = store
         self._said = said
+        self._conversations = conversations
         self._results = results
         self._send = send
         self._policy = policy
@@ -94,6 +99,8 @@ class LinkAgent:
         preview = task.message
         with task.progress.at(Stage.LINK):
             message_id = await self._said_before(task)
+            if message_id is None:
+                self._refuse_erased(task)
             if message_id is None and not await self._still_there(preview):
                 await self._render_again(task)
                 return
@@ -119,6 +126,7 @@ class LinkAgent:
             self._metrics.duplicates.inc()
             await self._said.sent(event_of(task), message_id)
         elif doubt and not self._may_repeat(task, row):
+            self._refuse_erased(task)  # nobody need be asked
             await self._park(task, row, doubt)
         return message_id
 
@@ -171,14 +179,14 @@ class LinkAgent:
     async def _say(self, task: Task[Preview], link: Link) -> str:
         write_before = self._clock() + min(POST_START_SECONDS, self._owned_seconds())
         if self._policy.idempotent:
-            return await self._post(task, link, write_before)
+            return await self._post(task, link, Permit(write_before, partial(self._refuse_erased, task)))
         not_before = write_before + self._policy.post_timeout_seconds + CLOCK_SKEW_SECONDS
         before = self._said.of(event_of(task))
         await self._said.sending(event_of(task), not_before)
         certainly_unsaid = False
         late = False
         try:
-            message_id = await self._post(task, link, write_before)
+            message_id = await self._post(task, link, Permit(write_before, partial(self._refuse_erased, task)))
         except Failure as failure:
             certainly_unsaid = not isinstance(failure, Ambiguous)
             if isinstance(failure, Ambiguous):
@@ -194,9 +202,12 @@ class LinkAgent:
         await self._said.sent(event_of(task), message_id)
         return message_id
 
-    async def _post(self, task: Task[Preview], link: Link, write_before: float) -> str:
+    async def _post(self, task: Task[Preview], link: Link, permit: Permit) -> str:
         with task.progress.calling("post"):
-            return await self._poster.post(link, write_before=write_before)
+            return await self._poster.post(link, permit=permit)
+
+    def _refuse_erased(self, task: Task[Preview]) -> None:
+        self._conversations.refuse_erased(task.record.partition, task.message.attachment.conversation_id)
 
     def _tell_if_late(self, link: Link, not_before: float) -> bool:
         """Count a post that another worker may have given up waiting for, because this one was frozen as it wrote."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
+from agents.conversations import Conversations
 from agents.download import Download
 from agents.kafka.sender import Send
 from agents.object_keys import object_key
@@ -10,6 +11,7 @@ from agents.rendering import verdicts
 from agents.rendering.verdicts import Answer, Rendition, Verdict
 from agents.results import Results
 from agents.routing import Task
+from agents.row_names import expiry_row
 from agents.source import Source
 from agents.storage import ObjectStore
 from agents.tables.due import Due, DueRow
@@ -61,6 +63,7 @@ class RenderAgent:
         renderer: Renderer,
         store: ObjectStore,
         due: Due,
+        conversations: Conversations,
         results: Results,
         send: Send,
         key_secret: Secret,
@@ -74,6 +77,7 @@ class RenderAgent:
         self._renderer = renderer
         self._store = store
         self._due = due
+        self._conversations = conversations
         self._results = results
         self._send = send
         self._key_secret = key_secret
@@ -131,10 +135,17 @@ class RenderAgent:
         )
 
     async def _put(self, place: Place, render_version: str, webp: bytes) -> str:
-        """Store a picture, its expiry row first; returns its key."""
+        """Store a picture, its expiry row first; returns its key.
+
+        An erasure waits for the PUT, or the PUT for the erasure, and so do an expiry of the same object and the PUT.
+        """
         key = object_key(self._key_secret, place.attachment, place.sha256, render_version)
-        await self._remember_to_expire(place.attachment, place.partition, key, place.expires_at)
-        await self._store.put(key, webp, content_type=CONTENT_TYPE, expires_at=place.expires_at)
+        conversation_id = place.attachment.conversation_id
+        async with self._conversations.locks.of(conversation_id):
+            self._conversations.refuse_erased(place.partition, conversation_id)
+            await self._remember_to_expire(place.attachment, place.partition, key, place.expires_at)
+            await self._store.put(key, webp, content_type=CONTENT_TYPE, expires_at=place.expires_at)
+        self._conversations.refuse_erased(place.partition, conversation_id)
         self._metrics.stored_bytes.inc(len(webp))
         return key
 
@@ -187,11 +198,6 @@ def _replays(task: Task[Attachment]) -> RecordHeaders:
     """Let the link agent know of a replay: it looks before it posts."""
     replays = task.delivery.replays
     return [(REPLAYS, str(replays).encode())] if replays else []
-
-
-def expiry_row(key: str) -> str:
-    """Return the due table's key of an object's expiry."""
-    return f"expire/{key}"
 
 
 def picture_of(rendition: Rendition, variants: tuple[Variant, ...] = ()) -> Picture:

@@ -11,6 +11,7 @@ from agents.kafka.sender import Send
 from stream.failures import Failure, Refused, Rejected, Stage
 from stream.messages import (
     Attachment,
+    ConversationRecord,
     DeadLetter,
     LifecycleRecord,
     Origin,
@@ -77,6 +78,10 @@ class Results:
     async def lifecycle(self, record: LifecycleRecord, headers: RawHeaders = None) -> None:
         """Emit what happened to a stored preview."""
         await self._emit(record, record.conversation_id, record.event_id, headers)
+
+    async def conversation(self, record: ConversationRecord) -> None:
+        """Answer an order about a whole conversation."""
+        await self._emit(record, record.conversation_id, record.order_id, None)
 
     async def dead_letter(self, record: Record, failure: Failure, stage: Stage, event_id: str) -> None:
         """Emit the dead letter of a record, with its bytes as they were read."""

@@ -3,6 +3,9 @@
 A job never raises for a record's sake: what may succeed later becomes a row of the due table, what is the file's
 fault an outcome, what is ours to mend a dead letter. Only `Held` passes through, to the lane. Once the guard has
 tripped nothing of ours is given up: such a record waits in the due table for the worker that comes next.
+
+What is about one conversation is worked on in that conversation's home partition alone, where its rows lie: a record
+that a foreign producer's partitioner put elsewhere is sent there first.
 """
 
 import logging
@@ -12,15 +15,20 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from msgspec import structs
 
+from agents.conversations import ERASED, Conversations
 from agents.guard import Guard
 from agents.kafka.lane import Job, Record
+from agents.kafka.sender import Send
 from agents.progress import Progress
 from agents.results import Results
+from agents.row_names import retry_row
 from agents.tables.due import Due, DueRow
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
-from stream.messages import Attachment, Forget, LifecycleCommand, Preview, Together
+from stream.messages import Attachment, Forget, Lapse, LifecycleCommand, Order, Preview, Together, order_id
 from stream.records.headers import Delivery, foreign
+from stream.records.homes import partition_of
 from stream.records.trace_context import trace_headers, trace_of
 from stream.retry import RetryPolicy
 from stream.telemetry import Metrics
@@ -70,6 +78,10 @@ class Routing:
         *,
         results: Results,
         due: Due,
+        send: Send,
+        conversations: Conversations,
+        is_said: Callable[[int, str], bool],
+        partitions: int,
         policy: RetryPolicy,
         guard: Guard,
         stop: Callable[[BaseException], Awaitable[None]],
@@ -79,9 +91,16 @@ class Routing:
         metrics: Metrics,
         tracer: Tracer = UNTRACED,
     ) -> None:
-        """Take the parts; `stop` is told why the worker must end."""
+        """Take the parts; `stop` is told why the worker must end, `partitions` is how many each topic has.
+
+        `is_said` tells of an event, by its partition and id, whether its post has begun.
+        """
         self._results = results
         self._due = due
+        self._send = send
+        self._conversations = conversations
+        self._is_said = is_said
+        self._partitions = partitions
         self._policy = policy
         self._guard = guard
         self._stop = stop
@@ -112,6 +131,8 @@ class Routing:
 
     async def _run(self, agent: Agent[MessageT], task: Task[MessageT]) -> None:
         try:
+            if await self._sent_home(task) or await self._is_said_of_erased(task):
+                return
             agent.ready()
             await agent.run(task)
         except Held as held:
@@ -126,7 +147,38 @@ class Routing:
             await self._trips_guard(task, Reason.INTERNAL)
             await self._settle(task, Retryable(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
 
+    async def _sent_home(self, task: Task[MessageT]) -> bool:
+        """Send a record to the home partition of its conversation; return False when it is there."""
+        record, conversation_id = task.record, home_conversation_of(task.message)
+        key = b"" if conversation_id is None else conversation_id.encode()
+        if conversation_id is None or (home := partition_of(key, self._partitions)) == record.partition:
+            return False
+        headers = list(record.headers.items())
+        await self._send(record.topic, key=key, value=record.value, partition=home, headers=headers)
+        return True
+
+    async def _is_said_of_erased(self, task: Task[MessageT]) -> bool:
+        """Refuse a file of an erased conversation; return True when the record of its preview tells how it ends."""
+        message, partition = task.message, task.record.partition
+        if not isinstance(message, Attachment) or not self._conversations.is_erased(partition, message.conversation_id):
+            return False
+        if self._is_said(partition, message.event_id):
+            self._metrics.duplicates.inc()
+            return True
+        raise Rejected(Reason.ERASED, ERASED)
+
+    def _is_erased(self, task: Task[MessageT]) -> bool:
+        """Return whether an event ends because its conversation was erased; not once its post has begun."""
+        attachment, partition = attachment_of(task.message), task.record.partition
+        return (
+            attachment is not None
+            and self._conversations.is_erased(partition, attachment.conversation_id)
+            and not self._is_said(partition, attachment.event_id)
+        )
+
     async def _settle(self, task: Task[MessageT], failure: Failure) -> None:
+        if self._is_erased(task):  # then nothing more is kept of it, whatever has failed
+            failure = Rejected(Reason.ERASED, ERASED)
         try:
             await self._route(task, failure)
         except Refused as refused:  # a row of the due table holds the record in base64, which may be too large for it
@@ -141,6 +193,9 @@ class Routing:
             case Rejected() if (attachment := attachment_of(task.message)) is not None:
                 attempt = task.delivery.attempt
                 timings = task.progress.timings()
+                if failure.reason is Reason.ERASED:
+                    await self._conversations.tidy(task.record.partition, attachment.conversation_id)
+                    attachment = structs.replace(attachment, file_name="", mime_type="")
                 await self._results.rejected(attachment, failure, attempt, timings, task.headers)
             case _:
                 await self._dead(task, failure)
@@ -181,7 +236,7 @@ class Routing:
         # The record's own place names the row: a redelivery of the record replaces it instead of adding one. The time
         # tells apart the records of a topic that was made anew.
         place = f"{record.topic}/{record.offset}/{record.timestamp or 0.0:.3f}"
-        await self._due.put(record.partition, f"again/{place}", row)
+        await self._due.put(record.partition, retry_row(home_conversation_of(task.message), place), row)
         self._metrics.retries.labels(failure.reason, task.progress.stage).inc()
         logger.warning(
             "attachment.retry",
@@ -207,6 +262,18 @@ def attachment_of(message: Attachment | Preview | LifecycleCommand) -> Attachmen
             return None
 
 
+def home_conversation_of(message: Attachment | Preview | LifecycleCommand) -> str | None:
+    """Return the conversation in whose home partition a message is worked on.
+
+    None for commands of the due table: they are about rows of the partition that they are in.
+    """
+    match message:
+        case Attachment() | Preview() | Order():
+            return conversation_of(message)
+        case _:
+            return None
+
+
 def conversation_of(message: Attachment | Preview | LifecycleCommand) -> str:
     """Return the conversation that a message is about, the first of several; a `Forget` knows only its event."""
     match message:
@@ -227,5 +294,9 @@ def event_id_of(message: Attachment | Preview | LifecycleCommand) -> str:
             return message.attachment.event_id
         case Together():
             return message.commands[0].event_id
+        case Order():
+            return order_id(message)
+        case Lapse():
+            return message.conversation_id
         case _:
             return message.event_id

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
+from agents.row_names import forget_row
 from agents.tables.due import Due, DueRow
 from agents.tables.rows import Rows
 from stream.messages import Forget, encode
@@ -97,8 +98,3 @@ class Said:
             value=encode(Forget(event_id=event.event_id)),
         )
         await self._due.put(event.partition, forget_row(event.event_id), forget)
-
-
-def forget_row(event_id: str) -> str:
-    """Return the due table's key of the end of an event's row."""
-    return f"forget/{event_id}"

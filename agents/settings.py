@@ -232,6 +232,11 @@ class WorkerSettings(RenderSettings, frozen=True, kw_only=True):
         """How long what is known of an event is kept: its records can come again, or its preview lives."""
         return max(self.preview_ttl_seconds, self.topic_retention_hours * LATEST_DELETION * SECONDS_PER_HOUR)
 
+    @property
+    def erased_seconds(self) -> float:
+        """How long an erasure is remembered: until a dead letter that is replayed at its end has come through."""
+        return self.event_lifetime_seconds + self.dead_letter_retention_hours * LATEST_DELETION * SECONDS_PER_HOUR
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_timings()

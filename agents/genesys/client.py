@@ -20,7 +20,7 @@ from agents.settings import WorkerSettings
 from stream.breaker import Breaker
 from stream.failures import Reason, Refused, Rejected, Retryable
 from stream.genesys import calls, history
-from stream.genesys.api import Api, Observe, Request
+from stream.genesys.api import ALWAYS, Api, Observe, Permit, Request
 from stream.genesys.history import Media
 from stream.genesys.login import Access, Login
 from stream.genesys.rate import RateShare
@@ -46,20 +46,20 @@ class Genesys:
         """The OAuth clients, each with its share of the calls."""
         return self._api.logins
 
-    async def post(self, link: Link, *, write_before: float | None = None) -> str:
+    async def post(self, link: Link, *, permit: Permit = ALWAYS) -> str:
         """Say a link in its conversation and return the message id.
 
         Args:
             link: What is said.
-            write_before: Unix time after which the writing call is not sent any more, however long it had to wait for
-                its turn; then `Held` is raised and nothing was said.
+            permit: Until when the writing call may be sent, however long it had to wait for its turn; later `Held` is
+                raised and nothing was said. What its `ask` raises goes through, and nothing was said either.
 
         Raises:
             Retryable: GENESYS_AMBIGUOUS when it may have been said; GENESYS_UNAVAILABLE when it certainly was not.
             Held: RATE_LIMITED, PERMISSION_MISSING, CREDENTIALS_REFUSED, CIRCUIT_OPEN.
             Refused: CONVERSATION_CLOSED, GENESYS_REFUSED.
         """
-        return await self._posting.post(link, message_text(self._template, link), write_before)
+        return await self._posting.post(link, message_text(self._template, link), permit)
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
         """Return the id of a message of ours that contains `needle`: the read-back before a second post.

@@ -8,7 +8,7 @@ from agents.genesys.links import Link
 from agents.genesys.routes import Route, Routes, route_of
 from stream.failures import Ambiguous, Reason, Refused
 from stream.genesys import calls, history
-from stream.genesys.api import Api, Request
+from stream.genesys.api import Api, Permit, Request
 
 MAX_PAGES: Final = 5  # of 1,000 messages: an older one cannot be the post that was just sent
 TUTORIAL_TYPE: Final = "text"
@@ -20,7 +20,7 @@ WEB_MESSAGING: Final = "webmessaging"
 class Posting(Protocol):
     """One way to put a link into a conversation."""
 
-    async def post(self, link: Link, text: str, write_before: float | None) -> str:
+    async def post(self, link: Link, text: str, permit: Permit) -> str:
         """Post and return the message id. Raises Failure."""
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
@@ -93,31 +93,31 @@ class CommunicationPosting:
         self._api = api
         self._conversations = conversations
 
-    async def post(self, link: Link, text: str, write_before: float | None) -> str:
+    async def post(self, link: Link, text: str, permit: Permit) -> str:
         """Post; a leg that has gone is looked up again once, because an agent may have taken over meanwhile."""
         remembered = self._conversations.remembered_route(link.conversation_id)
         if remembered is not None:
             try:
-                return await self._send(link, remembered, text, write_before)
+                return await self._send(link, remembered, text, permit)
             except Refused as refused:
                 fresh = await self._conversations.fresh_route(link.conversation_id)
                 if fresh.communication_id == remembered.communication_id:
                     raise refused from None
         route = await self._conversations.route(link.conversation_id)
-        return await self._send(link, route, text, write_before)
+        return await self._send(link, route, text, permit)
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
         """Read the history back."""
         return await self._conversations.find(conversation_id, needle)
 
-    async def _send(self, link: Link, route: Route, text: str, write_before: float | None) -> str:
+    async def _send(self, link: Link, route: Route, text: str, permit: Permit) -> str:
         if not route.communication_id:
             raise Refused(Reason.CONVERSATION_CLOSED, "the conversation has no leg that is still connected")
         request = Request(
             call=calls.POST_TO_COMMUNICATION,
             ids={"conversation_id": link.conversation_id, "communication_id": route.communication_id},
             body={"textBody": text},
-            write_before=write_before,
+            permit=permit,
         )
         return _id(await self._api.call(request))
 
@@ -130,14 +130,14 @@ class AgentlessPosting:
         self._conversations = conversations
         self._from_address = from_address
 
-    async def post(self, link: Link, text: str, write_before: float | None) -> str:
+    async def post(self, link: Link, text: str, permit: Permit) -> str:
         """Post to the address that the conversation's customer has."""
         route = await self._conversations.route(link.conversation_id)
         if not route.customer_address:
             raise Refused(Reason.GENESYS_REFUSED, "the conversation names no customer address")
         body = agentless_message(route, text, self._from_address)
         about = link.conversation_id
-        request = Request(call=calls.POST_AGENTLESS, body=body, write_before=write_before, about=about)
+        request = Request(call=calls.POST_AGENTLESS, body=body, permit=permit, about=about)
         return _id(await self._api.call(request))
 
     async def find(self, conversation_id: str, needle: str) -> str | None:
@@ -152,7 +152,7 @@ class AttributesPosting:
         self._api = api
         self._conversations = conversations
 
-    async def post(self, link: Link, text: str, write_before: float | None) -> str:
+    async def post(self, link: Link, text: str, permit: Permit) -> str:
         """Set the attributes and return the common beginning of their names."""
         route = await self._conversations.route(link.conversation_id)
         if not route.customer_id:
@@ -161,7 +161,7 @@ class AttributesPosting:
             call=calls.PATCH_ATTRIBUTES,
             ids={"conversation_id": link.conversation_id, "participant_id": route.customer_id},
             body={"attributes": attributes(link, text)},
-            write_before=write_before,
+            permit=permit,
         )
         await self._api.call(request)
         return attribute_prefix(link.event_id)
@@ -185,11 +185,11 @@ class TutorialPosting:
         self._conversations = conversations
         self._from_address = from_address
 
-    async def post(self, link: Link, text: str, write_before: float | None) -> str:
+    async def post(self, link: Link, text: str, permit: Permit) -> str:
         """Post the tutorial's body."""
         body = tutorial_message(link, text, self._from_address)
         about = link.conversation_id
-        request = Request(call=calls.POST_TUTORIAL, body=body, write_before=write_before, about=about)
+        request = Request(call=calls.POST_TUTORIAL, body=body, permit=permit, about=about)
         return _id(await self._api.call(request))
 
     async def find(self, conversation_id: str, needle: str) -> str | None:

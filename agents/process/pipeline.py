@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import faust
 
+from agents.conversations import Conversations, Tidied
 from agents.kafka.lane import Flow, Lane, LaneLimits
 from agents.kafka.offsets import Offsets
 from agents.kafka.sender import Append, Send
@@ -18,6 +19,7 @@ from agents.render import RenderAgent
 from agents.repeated import RepeatedFetch, RepeatedRenderer
 from agents.results import Results
 from agents.routing import Agent, Routing
+from agents.row_names import is_expiry
 from agents.safeguards import Safeguards
 from agents.said import LinkRow, Said
 from agents.settings import WorkerSettings
@@ -28,8 +30,9 @@ from agents.tables.rows import Observer, Rows
 from agents.tables.shelves import Shelves
 from stream.failures import Stage
 from stream.messages import decode_attachment, decode_lifecycle_command, decode_preview
+from stream.records.conversations import ConversationRow
 from stream.telemetry import Metrics
-from stream.topics import DUE_TABLE, LINKS_TABLE, Topics
+from stream.topics import CONVERSATIONS_TABLE, DUE_TABLE, LINKS_TABLE, Topics
 from stream.tracing import UNTRACED, Tracer
 
 RowT = TypeVar("RowT")
@@ -37,6 +40,8 @@ RowT = TypeVar("RowT")
 RENDER_VERSION: Final = 1
 """Part of every object key: raise it when the same file is to become another picture."""
 LIFECYCLE_CONCURRENCY: Final = 8
+SETTLING_TIMEOUTS: Final = 2
+"""Of the storage: after so many a PUT that was given up cannot be under way any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,8 @@ class Pipeline:
         self.due_index = DueIndex()
         self.links = self._rows(LINKS_TABLE, LinkRow)
         self.due_rows = self._rows(DUE_TABLE, DueRow, self.due_index)
+        tidied = Tidied()
+        self.conversation_rows = self._rows(CONVERSATIONS_TABLE, ConversationRow, tidied)
         self.due = Due(
             self.due_rows,
             self.due_index,
@@ -86,7 +93,18 @@ class Pipeline:
             time.time,
             self._topics.read,
             gather={self._topics.lifecycle: CommandsTogether()},
+            stays=is_expiry,
             on_fired=lambda topic: metrics.due_fired.labels(topic).inc(),
+        )
+        self._conversations = Conversations(
+            self.conversation_rows,
+            tidied,
+            self.due,
+            lifecycle_topic=self._topics.lifecycle,
+            key_secret=settings.object_key_secret,
+            erased_seconds=settings.erased_seconds,
+            settling_seconds=SETTLING_TIMEOUTS * settings.s3_timeout_seconds,
+            clock=time.time,
         )
         self._results = Results(self._topics, broker.send, metrics, time.time, safe.guard)
         self.lanes = self._make_lanes(crash)
@@ -94,7 +112,7 @@ class Pipeline:
     @property
     def tables(self) -> dict[str, Rows[Any]]:
         """Return the tables by name."""
-        return {LINKS_TABLE: self.links, DUE_TABLE: self.due_rows}
+        return {LINKS_TABLE: self.links, DUE_TABLE: self.due_rows, CONVERSATIONS_TABLE: self.conversation_rows}
 
     def _rows(self, table: str, kind: type[RowT], observer: Observer[RowT] | None = None) -> Rows[RowT]:
         return Rows(
@@ -114,6 +132,10 @@ class Pipeline:
         routing = Routing(
             results=self._results,
             due=self.due,
+            send=self._broker.send,
+            conversations=self._conversations,
+            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            partitions=settings.topic_partitions,
             policy=safe.policy,
             guard=safe.guard,
             stop=crash,
@@ -142,6 +164,7 @@ class Pipeline:
             renderer=RepeatedRenderer(services.children, repeat),
             store=services.store,
             due=self.due,
+            conversations=self._conversations,
             results=self._results,
             send=self._broker.send,
             key_secret=settings.object_key_secret,
@@ -165,6 +188,7 @@ class Pipeline:
             poster=self._services.genesys,
             store=self._services.store,
             said=said,
+            conversations=self._conversations,
             results=self._results,
             send=self._broker.send,
             policy=LinkPolicy(
@@ -185,6 +209,7 @@ class Pipeline:
             store=self._services.store,
             due=self.due,
             links=self.links,
+            conversations=self._conversations,
             results=self._results,
             metrics=self._metrics,
             clock=time.time,

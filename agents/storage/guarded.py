@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from agents.storage.store import ObjectStore
+from agents.storage.store import ObjectStore, StoredObject
 from stream.breaker import Breaker
 from stream.failures import Failure, Reason, Retryable
 from stream.in_place import Repeat
@@ -55,6 +55,10 @@ class GuardedStore:
         """Take objects away."""
         if keys:
             await self._call("delete", keys[0], lambda: self._store.delete(keys))
+
+    async def listed(self, prefix: str = "") -> list[StoredObject] | None:
+        """Return every object whose key begins so; None where nothing can be listed."""
+        return await self._call("list", prefix, lambda: self._store.listed(prefix))
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the address to post; no network."""

@@ -72,6 +72,9 @@ class PresignedStore:
         for key in keys:
             await self._threads.call(self._put, key, b"", {"Cache-Control": "no-store"})
 
+    async def listed(self, prefix: str = "") -> None:
+        """Return None: the address can list nothing."""
+
     def url(self, key: str, expires_at: float, now: float) -> str:  # noqa: ARG002 - the CDN's addresses do not end
         """Return the public address."""
         return self._signed(key).partition("?")[0]

@@ -85,9 +85,9 @@ class S3Store:
             some = keys[first : first + DELETED_SIDE_BY_SIDE]
             await asyncio.gather(*(self._threads.call(self._delete_one, key) for key in some))
 
-    async def listed(self) -> list[StoredObject]:
-        """Return every object of the bucket; none where there is no bucket. However long it takes."""
-        return await asyncio.to_thread(self._listed)
+    async def listed(self, prefix: str = "") -> list[StoredObject]:
+        """Return every object of the bucket whose key begins so; none where there is no bucket."""
+        return await asyncio.to_thread(self._listed, prefix)
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the public address, or a presigned GET that ends at `expires_at` (7 days from now at most)."""
@@ -144,9 +144,9 @@ class S3Store:
             raise
         return True
 
-    def _listed(self) -> list[StoredObject]:
+    def _listed(self, prefix: str) -> list[StoredObject]:
         try:
-            found = list(self._client.list_objects(self._bucket, recursive=True))
+            found = list(self._client.list_objects(self._bucket, prefix=prefix or None, recursive=True))
         except S3Error as error:
             if error.code == "NoSuchBucket":
                 return []

@@ -38,6 +38,9 @@ class ObjectStore(Protocol):
         When it raises some may be gone: it is to be called again with all of them.
         """
 
+    async def listed(self, prefix: str = "") -> list[StoredObject] | None:
+        """Return every object whose key begins so, however long it takes; None where nothing can be listed."""
+
     def url(self, key: str, expires_at: float, now: float) -> str:
         """Return the address to post, which works until `expires_at` (Unix seconds); no network."""
 

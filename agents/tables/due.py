@@ -35,6 +35,10 @@ TOGETHER_BYTES: Final = 400_000
 IN_FLIGHT_ROWS: Final = 4096
 """Most rows whose sends may hang at a time."""
 SWEEP_SECONDS: Final = 10.0
+LOOK_AGAIN_SECONDS: Final = 3600.0
+"""After which a row that stays until somebody has done what it is for is sent again, if it is still there."""
+SOON_SECONDS: Final = 5.0
+"""Rows that are due so soon need not be brought forward."""
 REFUSED_SECONDS: Final = 60.0
 """How long a row that Kafka refuses makes room for others, before it is sent again."""
 
@@ -88,11 +92,14 @@ class Due:
         destinations: Collection[str],
         *,
         gather: Mapping[str, Gather] = MappingProxyType({}),
+        stays: Callable[[str], bool] = lambda _key: False,
         on_fired: Callable[[str], None] = lambda _topic: None,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         """Take the parts; `gather` says for which topics, and how, records are sent together.
 
+        `stays` says by its key whether a row is deleted by whoever does what it is for, and not once it is sent: what
+        was done is then known by the row that is gone, whatever is delivered again.
         `on_fired` is told the topic of each row that was sent.
         """
         self._rows = rows
@@ -101,6 +108,7 @@ class Due:
         self._clock = clock
         self._destinations = destinations
         self._gather = gather
+        self._stays = stays
         self._on_fired = on_fired
         self._sweep_seconds = sweep_seconds
         self._in_turn = asyncio.Lock()
@@ -114,6 +122,29 @@ class Due:
     def get(self, partition: int, key: str) -> DueRow | None:
         """Return the row that waits under a key, if any."""
         return self._rows.get(partition, key)
+
+    async def beginning_with(self, partition: int, prefix: str) -> list[tuple[str, DueRow]]:
+        """Return the rows whose keys begin so."""
+        return await self._rows.beginning_with(partition, prefix)
+
+    async def delete(self, partition: int, key: str, *, only: DueRow) -> None:
+        """Delete a row that stays, unless it was changed meanwhile; returns once Kafka knows."""
+        await self._rows.delete(partition, key, only=only)
+
+    async def move(self, partition: int, key: str, row: DueRow, due_at: float) -> None:
+        """Write a row with another time, unless it was changed meanwhile."""
+        await self._rows.put(partition, key, replace(row, due_at=due_at), only=row)
+
+    async def hasten(self, partition: int, key: str) -> None:
+        """Make a row due now, if there is one and it is not due soon."""
+        now, row = self._clock(), self._rows.get(partition, key)
+        if row is not None and row.due_at > now + SOON_SECONDS:
+            await self.move(partition, key, row, now)
+
+    def look_again(self, partition: int, key: str) -> None:
+        """Send a row that stays when its own time comes, however long ago it was sent."""
+        if (row := self._rows.get(partition, key)) is not None:
+            self._index.put(partition, key.encode(), row)
 
     async def sweep(self, may_begin: Callable[[], bool] = lambda: True) -> int:
         """Send what is due and delete its rows, batch after batch; return how many rows were begun with.
@@ -181,7 +212,7 @@ class Due:
         """Send one record; return whether its rows stand before no other row any more."""
         try:
             await self._send_record(shipment)
-            await self._delete(shipment)
+            await self._settle(shipment)
         except Held as held:  # the rows may be another worker's by now, who then sends them again
             logger.info("due.not_ours", extra={"row": shipment.rows[0][0], "reason": held.reason})
             return False
@@ -189,7 +220,7 @@ class Due:
             refused = {"topic": shipment.topic, "row": shipment.rows[0][0], "error": repr(error)}
             logger.error("due.refused", extra=refused)  # noqa: TRY400
             for key, row in shipment.rows:
-                self._make_room(shipment.partition, key, row)
+                self._put_off(shipment.partition, key, row, REFUSED_SECONDS)
         return True
 
     async def _send_record(self, shipment: _Shipment) -> None:
@@ -205,14 +236,20 @@ class Due:
         for _ in shipment.rows:
             self._on_fired(row.topic)
 
-    async def _delete(self, shipment: _Shipment) -> None:
+    async def _settle(self, shipment: _Shipment) -> None:
         async with self._in_turn if len(shipment.rows) > 1 else nullcontext():
-            await side_by_side(self._rows.delete(shipment.partition, key, only=row) for key, row in shipment.rows)
+            await side_by_side(self._settle_row(shipment.partition, key, row) for key, row in shipment.rows)
 
-    def _make_room(self, partition: int, key: str, row: DueRow) -> None:
-        """Let others go before a row that is refused, or as many as a sweep takes would keep all others from going."""
+    async def _settle_row(self, partition: int, key: str, row: DueRow) -> None:
+        if self._stays(key):
+            self._put_off(partition, key, row, LOOK_AGAIN_SECONDS)
+        else:
+            await self._rows.delete(partition, key, only=row)
+
+    def _put_off(self, partition: int, key: str, row: DueRow, seconds: float) -> None:
+        """Let others go first: the row itself stays as it is, and only this worker looks at it later."""
         if self._rows.get(partition, key) == row:
-            self._index.put(partition, key.encode(), replace(row, due_at=self._clock() + REFUSED_SECONDS))
+            self._index.put(partition, key.encode(), replace(row, due_at=self._clock() + seconds))
 
 
 def _in_parts(rows: Sequence[tuple[str, DueRow]]) -> Iterator[list[tuple[str, DueRow]]]:

@@ -140,12 +140,11 @@ class RocksShelf:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row as it was when the first was asked for."""
-        cursor = self._reading(self._database.iter)
-        cursor.seek(ROW)
-        while cursor.valid():
-            yield cursor.key()[len(ROW) :], cursor.value()
-            cursor.next()
-        self._reading(cursor.status)  # a block that cannot be read ends the iteration, and tells only here
+        return self._beginning_with(b"")
+
+    def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys that begin so, all at once: they lie side by side."""
+        yield [key for key, _ in self._beginning_with(prefix)]
 
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach, all or nothing."""
@@ -166,6 +165,14 @@ class RocksShelf:
     def close(self) -> None:
         """Close the database, to be continued when the partition comes back."""
         self._database.close()
+
+    def _beginning_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        cursor = self._reading(self._database.iter)
+        cursor.seek(ROW + prefix)
+        while cursor.valid() and (key := cursor.key()).startswith(ROW + prefix):
+            yield key[len(ROW) :], cursor.value()
+            cursor.next()
+        self._reading(cursor.status)  # a block that cannot be read ends the iteration, and tells only here
 
     def _write(self, batch: Any, reach: Reach) -> None:
         about = msgspec.structs.replace(self._about, reach=reach)

@@ -12,13 +12,13 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 import faust
 import msgspec
 
 from agents.kafka.recovery import Recovered, Table
 from agents.kafka.sender import Append
+from agents.locks import Locks
 from agents.tables.shelves import NOWHERE, Change, MemoryShelves, Reach, Shelf, Shelves
 from stream.messages import decoder
 from stream.topics import CHANGELOG_TOMBSTONE_SECONDS
@@ -93,7 +93,7 @@ class Rows(Generic[RowT]):
         self._observer = observer
         self._shelves = shelves or MemoryShelves()
         self._assigned_at = clock()
-        self._locks: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks[tuple[int, str]]()
         self._table = Table(app, name=name, partitions=partitions, rows=self)
         app.tables.add(self._table)
 
@@ -121,16 +121,27 @@ class Rows(Generic[RowT]):
             if row is not None:
                 yield key.decode(), row
 
-    async def put(self, partition: int, key: str, row: RowT) -> None:
-        """Write a row; returns once Kafka has acknowledged its changelog record."""
+    async def beginning_with(self, partition: int, prefix: str) -> list[tuple[str, RowT]]:
+        """Return the rows whose keys begin so; looks through all keys where the store has no order of them."""
+        owned = self._owned.get(partition)
+        keys: list[str] = []
+        for some in owned.shelf.keys(prefix.encode()) if owned else ():
+            keys.extend(key.decode() for key in some)
+            await asyncio.sleep(0)
+        return [(key, row) for key in keys if (row := self.get(partition, key)) is not None]
+
+    async def put(self, partition: int, key: str, row: RowT, *, only: RowT | None = None) -> None:
+        """Write a row, or leave it when there is none that equals `only`; returns once Kafka has acknowledged it."""
         name = key.encode()  # one object for shelf and observer, which may have a million of them
-        async with self._lock(partition, key):
+        async with self._locks.of((partition, key)):
+            if only is not None and self.get(partition, key) != only:
+                return
             if await self._write(partition, name, self._encode(row)) and self._observer is not None:
                 self._observer.put(partition, name, row)
 
     async def delete(self, partition: int, key: str, *, only: RowT | None = None) -> None:
         """Delete a row, or leave it when it does not equal the one given by `only`; returns once Kafka knows."""
-        async with self._lock(partition, key):
+        async with self._locks.of((partition, key)):
             current = self.get(partition, key)
             if current is None or (only is not None and current != only):
                 return
@@ -242,6 +253,3 @@ class Rows(Generic[RowT]):
         except msgspec.DecodeError:  # written to disk by another version of this program
             self._on_skipped()
             return None
-
-    def _lock(self, partition: int, key: str) -> asyncio.Lock:
-        return self._locks.setdefault((partition, key), asyncio.Lock())

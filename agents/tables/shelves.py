@@ -37,6 +37,12 @@ class Shelf(Protocol):
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row; what is written meanwhile may or may not show."""
 
+    def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys that begin so, in parts between which the event loop may have its turn.
+
+        What is written meanwhile may or may not show.
+        """
+
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach, all or nothing."""
 
@@ -58,6 +64,8 @@ class Shelves(Protocol):
 
 
 NOWHERE: Final = -1
+LOOKED_AT_KEYS: Final = 10_000
+"""Keys that are looked at in one go, in less than a millisecond."""
 
 
 class MemoryShelf:
@@ -78,6 +86,12 @@ class MemoryShelf:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row as it is now."""
         yield from list(self._rows.items())
+
+    def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys that begin so, some thousands looked at in between."""
+        keys = list(self._rows)
+        for first in range(0, len(keys), LOOKED_AT_KEYS):
+            yield [key for key in keys[first : first + LOOKED_AT_KEYS] if key.startswith(prefix)]
 
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach."""

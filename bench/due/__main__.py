@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from agents.render import expiry_row
+from agents.row_names import expiry_row
 from agents.tables.due_index import DueIndex
 from bench.due.rows import due_row, fill, object_key_of, partition_of
 from bench.due.worker import Plan, Told, settings_of

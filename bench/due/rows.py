@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from confluent_kafka import Producer
 
-from agents.render import expiry_row
+from agents.row_names import expiry_row
 from agents.tables.due import DueRow
 from stream.messages import Expire
 

@@ -18,7 +18,7 @@ from agents.process.ending import Ending
 from agents.process.pipeline import Pipeline
 from agents.process.services import Services, create_services
 from agents.process.worker import Worker
-from agents.render import expiry_row
+from agents.row_names import expiry_row
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
 from bench.due.rows import due_row, object_key_of, partition_of

@@ -34,6 +34,7 @@ from agents.rendering.verdicts import Rendition, Verdict
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
 from bench.lane.load import event_id_of
+from stream.genesys.api import ALWAYS, Permit
 from stream.logs import configure_logging
 from stream.settings import Secret
 from stream.telemetry import Metrics
@@ -157,7 +158,7 @@ class Outside:
     def url(self, key: str, expires_at: float, now: float) -> str:  # noqa: ARG002
         return f"https://previews.example.com/{key}"
 
-    async def post(self, link: Link, *, write_before: float | None = None) -> str:  # noqa: ARG002
+    async def post(self, link: Link, *, permit: Permit = ALWAYS) -> str:  # noqa: ARG002
         await self._flows.wait()
         async with self._moved:
             self.posted += 1

@@ -23,6 +23,7 @@ from agents.rendering.verdicts import Rendition, Verdict
 from agents.safeguards import Safeguards
 from agents.settings import WorkerSettings
 from bench.lane.worker import Outside
+from stream.genesys.api import ALWAYS, Permit
 from stream.logs import configure_logging
 from stream.settings import Secret
 from stream.telemetry import Metrics
@@ -99,7 +100,7 @@ class Waiting(Outside):
     async def delete(self, keys: Sequence[str]) -> None:  # noqa: ARG002
         await self._wait(HEAD_SECONDS)
 
-    async def post(self, link: Link, *, write_before: float | None = None) -> str:  # noqa: ARG002
+    async def post(self, link: Link, *, permit: Permit = ALWAYS) -> str:  # noqa: ARG002
         await self._wait(POST_SECONDS)
         return link.event_id
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from urllib3.exceptions import HTTPError
@@ -37,15 +37,25 @@ logger = logging.getLogger(__name__)
 Observe = Callable[[str, str, float], None]
 
 
+class Permit(NamedTuple):
+    """Until when a call may be sent, Unix seconds, and who is asked once it is its turn: raises when it may not."""
+
+    before: float | None = None
+    ask: Callable[[], None] = lambda: None
+
+
+ALWAYS: Final = Permit()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One call with its values; `write_before` is the wall-clock time after which it must not be sent any more."""
+    """One call with its values."""
 
     call: Call
     ids: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    write_before: float | None = None
+    permit: Permit = ALWAYS
     about: str = ""
     """Whom the call is for, where no id says it."""
 
@@ -160,12 +170,16 @@ class Api:
         try:
             token = await login.token()
             await login.rate.spend()
+            request.permit.ask()
             answer = await self._exchange(request, path, token, login.rate)
         except Retryable as failure:
             self._breaker.failed(passage, failure.message)
             raise
-        except (Refused, Rejected, UnauthorizedError):
-            self._breaker.succeeded(passage)
+        except (Refused, Rejected, UnauthorizedError) as failure:
+            unasked = (
+                isinstance(failure, Rejected) and failure.reason is Reason.ERASED
+            )  # by the permit, before the call
+            (self._breaker.unknown if unasked else self._breaker.succeeded)(passage)
             raise
         except Held as held:
             answered = held.reason is Reason.PERMISSION_MISSING  # other holds may come before the call is made
@@ -207,7 +221,7 @@ class Api:
         return answer
 
     def _send(self, request: Request, path: str, token: str) -> Any:
-        if request.write_before is not None and self._wall_clock() >= request.write_before:
+        if request.permit.before is not None and self._wall_clock() >= request.permit.before:
             raise TooLate(Reason.RATE_LIMITED, "its turn came too late to be written safely", TOO_LATE_SECONDS)
         return self._client.call_api(
             path,

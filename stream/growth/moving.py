@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from stream.growth import groups
-from stream.growth.places import due_plan, links_plan, owners, partition_of
+from stream.growth.places import due_plan, links_plan, owners
 from stream.kafka.outbox import Outbox, RecordProducer
 from stream.kafka.snapshot import StoredRecord
+from stream.records.homes import partition_of
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 

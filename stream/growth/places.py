@@ -1,20 +1,18 @@
 """Which rows and records lie in another partition than their key's, as they do once a topic has more; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from stream.messages import Forget, decode_lifecycle_command, decoder
+from stream.records.homes import partition_of
 
 Rows = Mapping[int, Mapping[bytes, bytes]]
 """The rows of a table: partition → key → the row's bytes."""
 Owners = Mapping[tuple[int, bytes], bytes]
 """The record key of an event's preview, by the partition and key of its `links` row."""
-
-POSITIVE: Final = 0x7FFFFFFF  # Java's partitioner drops the sign (Utils.toPositive)
 
 
 class Move(NamedTuple):
@@ -42,12 +40,6 @@ class Waiting(Struct, frozen=True, rename="camel"):
 
 
 _decode_waiting = decoder(Waiting)
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition that every client of ours, and Java's, chooses for a key."""
-    hashed: int = murmur2(key)
-    return (hashed & POSITIVE) % partitions
 
 
 def owners(due: Rows, commands: Iterable[tuple[int, bytes | None, bytes | None]]) -> Owners:

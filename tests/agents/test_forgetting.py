@@ -19,6 +19,7 @@ class Life(Bench):
             topics=TOPICS,
             store=self.store,
             due=self.world.due,
+            conversations=self.world.conversations,
             links=self.world.links,
             results=self.world.results,
             metrics=self.world.metrics,

@@ -3,10 +3,10 @@
 import pytest
 
 from agents.lifecycle import TRIES_TOGETHER, LifecycleAgent
-from agents.render import expiry_row
 from agents.routing import Agent
+from agents.row_names import expiry_row, is_expiry
 from agents.side_by_side import AT_ONCE
-from agents.tables.due import DueRow
+from agents.tables.due import LOOK_AGAIN_SECONDS, DueRow
 from stream.failures import Reason, Retryable, Stage
 from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
@@ -30,6 +30,7 @@ class Life:
             topics=TOPICS,
             store=self.store,
             due=self.world.due,
+            conversations=self.world.conversations,
             links=self.world.links,
             results=self.world.results,
             metrics=self.world.metrics,
@@ -64,8 +65,9 @@ async def test_previews_that_expire_at_once_are_one_record_one_deletion_and_a_re
     await life.stored(count)
     life.world.clock.now = EXPIRES_AT
     (value,) = await life.sweep()
-    assert life.world.waiting() == {}
+    assert len(life.world.waiting()) == count
     await life.obey(value)
+    assert life.world.waiting() == {}
     assert life.store.objects == {}
     assert life.world.journal.count(f"{count} objects delete") == 1
     assert sorted(life.expired) == sorted(f"c/{number}.webp" for number in range(count))
@@ -91,7 +93,7 @@ async def test_while_the_storage_is_away_nothing_is_told_and_all_of_it_comes_aga
     life.store.failing = Retryable(Reason.STORAGE_UNAVAILABLE, "away")
     await life.obey(value)
     assert life.expired == []
-    (again,) = life.world.waiting().values()
+    (again,) = [row for name, row in life.world.waiting().items() if not is_expiry(name)]
     assert again.value == value
     life.store.failing = None
     await life.obey(value)
@@ -137,9 +139,58 @@ async def test_a_clock_that_is_behind_waits_for_the_latest_of_them() -> None:
     (value,) = await life.sweep()
     life.world.clock.now = EXPIRES_AT - 5
     await life.obey(value)
-    (again,) = life.world.waiting().values()
-    assert again.due_at == EXPIRES_AT
     assert len(life.store.objects) == 2
+    assert await life.sweep() == []
+    life.world.clock.now = EXPIRES_AT
+    assert await life.sweep() == [value]
+    await life.obey(value)
+    assert sorted(life.expired) == ["c/0.webp", "c/1.webp"]
+
+
+async def test_a_command_that_comes_again_tells_nothing_again() -> None:
+    life = Life()
+    await life.stored(3)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    await life.obey(value)
+    await life.obey(value)
+    assert len(life.expired) == 3
+
+
+async def test_a_command_whose_worker_was_killed_before_it_told_is_carried_out_again() -> None:
+    life = Life()
+    await life.stored(2)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.store.objects.clear()
+    await life.obey(value)
+    assert len(life.expired) == 2
+    assert life.world.waiting() == {}
+
+
+async def test_a_row_that_stays_is_looked_at_again_when_nobody_has_carried_its_command_out() -> None:
+    life = Life()
+    await life.stored(1)
+    life.world.clock.now = EXPIRES_AT
+    first = await life.sweep()
+    assert await life.sweep() == []
+    life.world.clock.now += LOOK_AGAIN_SECONDS
+    assert await life.sweep() == first
+
+
+async def test_an_order_without_a_row_is_carried_out_when_the_object_is_there() -> None:
+    life = Life()
+    life.store.objects["c/1.webp"] = b"RIFF"
+    await life.obey(encode(expire(1)))
+    assert life.expired == []
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    await life.obey(value)
+    assert life.expired == ["c/1.webp"]
+    life.store.objects["c/1.webp"] = b"RIFF"
+    await life.obey(value)
+    assert life.expired == ["c/1.webp", "c/1.webp"]
+    assert life.store.objects == {}
 
 
 async def test_rows_that_are_to_be_forgotten_go_with_them() -> None:

@@ -4,13 +4,16 @@ from typing import Literal
 import pytest
 
 from agents.genesys.links import Link
+from agents.kafka.recovery import Recovered
 from agents.link import CLOCK_SKEW_SECONDS, POST_START_SECONDS, LinkAgent, LinkPolicy
 from agents.routing import Agent
 from agents.said import LinkRow, Said
 from stream.failures import Ambiguous, Failure, Held, Reason, Refused, Retryable, Stage
-from stream.messages import Attachment, Picture, Preview, decode_preview, encode
+from stream.genesys.api import ALWAYS, Permit
+from stream.messages import Attachment, Erase, Picture, Preview, decode_preview, encode
+from stream.records.conversations import ConversationRow
 from stream.tracing import UNTRACED, Tracer
-from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
+from tests.agents.worlds import HOME, NOW, TOPICS, MemoryStore, World
 
 POST_TIMEOUT = 10.0
 PREVIEW = Preview(
@@ -20,6 +23,9 @@ PREVIEW = Preview(
     expires_at=NOW + 3600,
 )
 VALUE = encode(PREVIEW)
+
+
+def nothing() -> None: ...
 
 
 class Conversation:
@@ -33,12 +39,15 @@ class Conversation:
         self.looked = 0
         self.write_before = 0.0
         self.post_seconds = 0.0
+        self.before_writing = nothing
         self._world = world
 
-    async def post(self, link: Link, *, write_before: float | None = None) -> str:
-        assert write_before is not None
-        self.write_before = write_before
+    async def post(self, link: Link, *, permit: Permit = ALWAYS) -> str:
+        assert permit.before is not None
+        self.write_before = permit.before
         self._world.clock.now += self.post_seconds
+        self.before_writing()
+        permit.ask()
         self._world.journal.append("post")
         failure = self.failures.pop(0) if self.failures else None
         if failure is None or self.said_despite_failure:
@@ -87,6 +96,7 @@ class Bench:
             poster=self.conversation,
             store=self.store,
             said=said,
+            conversations=self.world.conversations,
             results=self.world.results,
             send=self.world.send,
             policy=policy,
@@ -221,8 +231,8 @@ async def test_a_cancelled_post_leaves_its_row() -> None:
     bench = Bench()
     stuck = asyncio.Event()
 
-    async def post(link: Link, *, write_before: float | None = None) -> str:
-        del link, write_before
+    async def post(link: Link, *, permit: Permit = ALWAYS) -> str:
+        del link, permit
         stuck.set()
         await asyncio.Future()
         return ""
@@ -295,3 +305,45 @@ async def test_the_trace_reaches_the_outcome() -> None:
     await bench.deliver({"traceparent": b"00-1"})
     (record,) = bench.world.to("results")
     assert record.headers["traceparent"] == b"00-1"
+
+
+async def erase(bench: Bench) -> None:
+    await bench.world.conversations.erase(HOME, Erase(conversation_id="conversation"))
+
+
+async def test_nothing_is_posted_into_an_erased_conversation() -> None:
+    bench = Bench()
+    await erase(bench)
+    await bench.deliver()
+    assert bench.conversation.said == []
+    assert [(one.outcome, one.verdict) for one in bench.world.outcomes()] == [("rejected", "erased")]
+
+
+async def test_a_post_that_waits_for_its_turn_while_its_conversation_is_erased_is_not_made() -> None:
+    bench = Bench()
+    row = ConversationRow(state="erased", order_id="o", at=NOW)
+    bench.conversation.before_writing = lambda: bench.world.conversation_rows.apply(
+        [Recovered(HOME, 0, b"conversation", encode(row))]
+    )
+    await bench.deliver()
+    assert bench.conversation.said == []
+    assert [one.verdict for one in bench.world.outcomes()] == ["erased"]
+    assert list(bench.world.links.items(HOME)) == []
+
+
+async def test_what_was_said_before_the_erasure_ends_as_linked() -> None:
+    bench = Bench()
+    await bench.world.links.put(HOME, "e1", LinkRow(state="sent", message_id="m1"))
+    await erase(bench)
+    await bench.deliver()
+    assert [one.outcome for one in bench.world.outcomes()] == ["linked"]
+
+
+async def test_an_interrupted_post_of_an_erased_conversation_asks_no_operator() -> None:
+    bench = Bench()
+    bench.conversation.unreadable = Refused(Reason.GENESYS_REFUSED, "no")
+    await bench.world.links.put(HOME, "e1", LinkRow(state="sending", not_before=NOW - 1))
+    await erase(bench)
+    await bench.deliver()
+    assert bench.world.dead_letters() == []
+    assert [one.verdict for one in bench.world.outcomes()] == ["erased"]

@@ -1,7 +1,7 @@
 import pytest
 
 from agents.orphans import compare, referred_to
-from agents.render import expiry_row
+from agents.row_names import expiry_row
 from agents.storage import StoredObject
 from agents.tables.due import DueRow
 from stream.kafka.snapshot import StoredRecord

@@ -5,9 +5,10 @@ from msgspec import structs
 
 from agents.download import Download
 from agents.lifecycle import LifecycleAgent
-from agents.render import RenderAgent, expiry_row
+from agents.render import RenderAgent
 from agents.rendering.verdicts import Answer, Refusal, Rendition, Variant, Verdict
 from agents.routing import Agent
+from agents.row_names import expiry_row
 from agents.source import Source
 from stream.failures import Failure, Held, Reason, Rejected, Retryable, Stage
 from stream.genesys.history import Media
@@ -110,6 +111,7 @@ class Bench:
             renderer=self.renderer,
             store=self.store,
             due=self.world.due,
+            conversations=self.world.conversations,
             results=self.world.results,
             send=self.world.send,
             key_secret=Secret("0123456789abcdef"),
@@ -123,6 +125,7 @@ class Bench:
             topics=TOPICS,
             store=self.store,
             due=self.world.due,
+            conversations=self.world.conversations,
             links=self.world.links,
             results=self.world.results,
             metrics=self.world.metrics,
@@ -352,8 +355,8 @@ async def test_a_command_before_its_time_waits() -> None:
     assert key == expiry_row(next(iter(bench.store.objects)))
     await bench.world.run(bench.lifecycle, row.value)
     assert len(bench.store.objects) == 1
-    again = [row for key, row in bench.world.waiting().items() if key.startswith("again/")]
-    assert [row.due_at for row in again] == [NOW + TTL]
+    assert list(bench.world.waiting()) == [key]
+    assert bench.world.waiting()[key].due_at == NOW + TTL
 
 
 async def test_expiry_while_storage_is_down_is_tried_again_until_the_object_is_gone() -> None:

@@ -6,7 +6,7 @@ from agents.guard import BadDeployError
 from agents.routing import SUCCESSOR_SECONDS, Agent, Task
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
 from stream.messages import Attachment, decode_attachment, encode
-from tests.agents.worlds import NOW, World
+from tests.agents.worlds import NOW, World, at_home
 
 ATTACHMENT = Attachment(
     event_id="e1", conversation_id="conversation", attachment_url="https://files.example/a.png", file_name="a.png"
@@ -169,7 +169,7 @@ async def test_nothing_is_done_while_what_an_agent_needs_cannot_be_had() -> None
 
 
 def of_conversation(name: str) -> bytes:
-    return encode(structs.replace(ATTACHMENT, conversation_id=name, event_id=name))
+    return encode(structs.replace(ATTACHMENT, conversation_id=at_home(name), event_id=name))
 
 
 @pytest.mark.parametrize("attempt", [1, 3])
@@ -185,7 +185,7 @@ async def test_once_the_guard_has_tripped_the_worker_stops_and_nothing_of_ours_i
     for name in ("two", "three"):
         await world.run(agent(failure), of_conversation(name), headers)
         assert isinstance(world.stopped_by[-1], BadDeployError)
-        assert [row.value for row in world.waiting().values()] == [of_conversation(name)]
+        assert of_conversation(name) in [row.value for row in world.waiting().values()]
     assert len(world.dead_letters()) == given_up
 
 

@@ -1,5 +1,6 @@
 """Everything around an agent, in memory: what the unit tests of the agents run against."""
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,22 +9,28 @@ from typing import Any, TypeVar
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from agents.conversations import Conversations, Tidied
 from agents.guard import Guard, GuardLimits
 from agents.kafka.lane import Record
 from agents.lifecycle import CommandsTogether
 from agents.results import Results
 from agents.routing import Agent, Routing
+from agents.row_names import is_expiry
 from agents.said import LinkRow
+from agents.storage import StoredObject
 from agents.tables.due import Due, DueRow
 from agents.tables.due_index import DueIndex
 from stream.failures import Reason, Refused, Retryable
-from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.messages import ConversationRecord, DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.records.conversations import ConversationRow
 from stream.records.headers import RecordHeaders, as_dict
+from stream.records.homes import partition_of
 from stream.retry import Patience, RetryPolicy
+from stream.settings import Secret
 from stream.telemetry import Metrics
 from stream.topics import Topics
 from stream.tracing import UNTRACED, Tracer
-from tests.agents.changelogs import Changelog, make_rows
+from tests.agents.changelogs import PARTITIONS, Changelog, make_rows
 
 MessageT = TypeVar("MessageT")
 
@@ -38,6 +45,9 @@ TOPICS = Topics(
     conversations_changelog="conversations-changelog",
 )
 NOW = 1_000_000.0
+SECRET = Secret("s" * 32)
+HOME = 2
+"""The partition of these tests' records, home of the conversation named `conversation`."""
 
 
 class Clock:
@@ -48,6 +58,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def at_home(name: str) -> str:
+    """Return a conversation id that begins so and whose home is the partition of these tests."""
+    names = (f"{name}{number}" for number in itertools.count())
+    return next(one for one in names if partition_of(one.encode(), PARTITIONS) == HOME)
 
 
 @dataclass
@@ -79,12 +95,34 @@ class World:
         self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
         self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
         self.due = Due(
-            self.due_rows, index, self.send, self.clock, TOPICS.read, gather={TOPICS.lifecycle: CommandsTogether()}
+            self.due_rows,
+            index,
+            self.send,
+            self.clock,
+            TOPICS.read,
+            gather={TOPICS.lifecycle: CommandsTogether()},
+            stays=is_expiry,
+        )
+        tidied = Tidied()
+        self.conversation_rows = make_rows(Journalled(self.journal, "conversations"), ConversationRow, tidied)
+        self.conversations = Conversations(
+            self.conversation_rows,
+            tidied,
+            self.due,
+            lifecycle_topic=TOPICS.lifecycle,
+            key_secret=SECRET,
+            erased_seconds=10_000.0,
+            settling_seconds=60.0,
+            clock=self.clock,
         )
         self.results = Results(TOPICS, self.send, self.metrics, self.clock, self.guard)
         self.routing = Routing(
             results=self.results,
             due=self.due,
+            send=self.send,
+            conversations=self.conversations,
+            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            partitions=PARTITIONS,
             policy=self.policy,
             guard=self.guard,
             stop=self.stop,
@@ -127,6 +165,10 @@ class World:
         results = [decode_result(record.value or b"") for record in self.to("results")]
         return [result for result in results if isinstance(result, LifecycleRecord)]
 
+    def answers(self) -> list[ConversationRecord]:
+        results = [decode_result(record.value or b"") for record in self.to("results")]
+        return [result for result in results if isinstance(result, ConversationRecord)]
+
     def dead_letters(self) -> list[DeadLetter]:
         return [decode_dead_letter(record.value or b"") for record in self.to("dead-letters")]
 
@@ -161,6 +203,7 @@ class MemoryStore:
         self.failing: Exception | None = None
         self.refused: set[str] = set()
         """Keys that the storage will not delete."""
+        self.lists = True
         self.failing_keys: set[str] = set()
         """Keys at whose deletion the storage always fails."""
         self._journal = journal
@@ -186,6 +229,12 @@ class MemoryStore:
         self._journal.append(f"{len(keys)} objects delete")
         for key in keys:
             self.objects.pop(key, None)
+
+    async def listed(self, prefix: str = "") -> list[StoredObject] | None:
+        self._fail()
+        if not self.lists:
+            return None
+        return [StoredObject(key, len(data), 0.0) for key, data in self.objects.items() if key.startswith(prefix)]
 
     def url(self, key: str, expires_at: float, now: float) -> str:
         return f"https://cdn.example/{key}?signed={now:.0f}-{expires_at:.0f}"

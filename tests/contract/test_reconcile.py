@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agents.object_keys import object_key
-from agents.render import expiry_row
+from agents.row_names import expiry_row
 from agents.storage import S3Store, create_store
 from agents.tables.due import DueRow
 from stream.kafka.provisioning import provision

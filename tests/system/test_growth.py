@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # re-exported
 
-from stream.growth.places import partition_of
 from stream.kafka.clients import client_config
+from stream.records.homes import partition_of
 from stream.topics import specs
 from tests.harness.genesys.faults import Fault
 from tests.harness.judge import said_twice

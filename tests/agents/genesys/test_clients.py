@@ -9,6 +9,7 @@ import pytest
 
 from agents.genesys import Genesys
 from stream.failures import Held, Reason
+from stream.genesys.api import Permit
 from stream.genesys.login import least
 from stream.genesys.rate import RateShare
 from stream.settings import Secret
@@ -119,7 +120,7 @@ async def test_a_post_whose_time_has_passed_is_tried_with_no_client(simulator: S
     await genesys.post(link())
     spent = sum(login.rate.available for login in genesys.logins)
     with pytest.raises(Held):
-        await genesys.post(link(), write_before=0.0)
+        await genesys.post(link(), permit=Permit(0.0))
     assert simulator.state.calls["post_to_communication"] == 1
     assert sum(login.rate.available for login in genesys.logins) > spent - 1.5  # one call's room, not three
     assert all(login.wait_seconds < 1 for login in genesys.logins)  # and nobody is paused

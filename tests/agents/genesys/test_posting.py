@@ -4,9 +4,9 @@ import time
 import pytest
 
 from agents.genesys.posting import attribute_prefix, attributes, tutorial_message
-from stream.failures import Failure, Held, Reason, Refused, Retryable
+from stream.failures import Failure, Held, Reason, Refused, Rejected, Retryable
 from stream.genesys import calls
-from stream.genesys.api import Request
+from stream.genesys.api import Permit, Request
 from tests.agents.genesys.conftest import NEEDLE, URL, Connect, add_file, link
 from tests.harness.genesys import Simulator
 from tests.harness.genesys.conversations import Conversation
@@ -217,7 +217,7 @@ async def test_wrong_credentials_hold_the_lane(simulator: Simulator, connect: Co
 
 async def test_a_post_whose_time_has_passed_is_not_sent(simulator: Simulator, connect: Connect) -> None:
     with pytest.raises(Held):
-        await connect().post(link(), write_before=time.time() - 1)
+        await connect().post(link(), permit=Permit(time.time() - 1))
     assert simulator.state.calls["post_to_communication"] == 0
 
 
@@ -227,11 +227,22 @@ async def test_a_post_whose_time_passes_while_it_waits_for_its_turn_is_not_sent(
     genesys = connect()
     await genesys.post(link())
     genesys.logins[0].rate.set_share(0.001)  # a call a second
-    posts = [genesys.post(link(event_id=str(number)), write_before=time.time() + 0.3) for number in range(4)]
+    posts = [genesys.post(link(event_id=str(number)), permit=Permit(time.time() + 0.3)) for number in range(4)]
     ends = await asyncio.gather(*posts, return_exceptions=True)
     late = [end for end in ends if isinstance(end, Held)]
     assert len(late) >= 2  # the bucket may hold two calls
     assert simulator.state.calls["post_to_communication"] == 1 + len(ends) - len(late)
+
+
+async def test_a_post_that_is_no_longer_permitted_when_its_turn_comes_is_not_sent(
+    simulator: Simulator, connect: Connect
+) -> None:
+    def ask() -> None:
+        raise Rejected(Reason.ERASED, "erased")
+
+    with pytest.raises(Rejected):
+        await connect().post(link(), permit=Permit(ask=ask))
+    assert simulator.state.calls["post_to_communication"] == 0
 
 
 async def test_an_acceptance_without_an_id_is_ambiguous(simulator: Simulator, connect: Connect) -> None:

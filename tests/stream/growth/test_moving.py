@@ -9,12 +9,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicParti
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.said import forget_row
+from agents.row_names import forget_row
 from agents.tables.due import DueRow
 from stream.growth.moving import GrowthError, Moved, Mover
-from stream.growth.places import partition_of
 from stream.kafka.snapshot import StoredRecord
 from stream.messages import Forget, Origin, encode
+from stream.records.homes import partition_of
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 

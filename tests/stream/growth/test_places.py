@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.said import forget_row
+from agents.row_names import forget_row
 from agents.tables.due import DueRow
-from stream.growth.places import Move, Owners, Rows, due_plan, links_plan, owners, partition_of
+from stream.growth.places import Move, Owners, Rows, due_plan, links_plan, owners
 from stream.messages import Expire, Forget, encode
+from stream.records.homes import partition_of
 
 CONVERSATIONS = [f"conversation-{number}".encode() for number in range(40)]
 keys = st.sampled_from(CONVERSATIONS)

@@ -1,0 +1,144 @@
+"""What is ordered of whole conversations: table `conversations`, asked before anything is stored or posted."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final, Literal
+
+from agents.locks import Locks
+from agents.object_keys import conversation_prefix
+from agents.row_names import expiry_row, lapse_row, retries_of
+from agents.tables.due import Due, DueRow
+from agents.tables.rows import Rows
+from stream.failures import Reason, Rejected
+from stream.messages import Lapse, Order, encode, order_id
+from stream.records.conversations import ConversationRow
+from stream.settings import Secret
+
+ERASED: Final = "the conversation was erased"
+
+
+class Conversations:
+    """The rows of erased and held conversations, each in its conversation's home partition.
+
+    `locks` keep what is stored and what is deleted of one conversation apart: its partition is this worker's alone.
+    """
+
+    def __init__(
+        self,
+        rows: Rows[ConversationRow],
+        tidied: "Tidied",
+        due: Due,
+        *,
+        lifecycle_topic: str,
+        key_secret: Secret,
+        erased_seconds: float,
+        settling_seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the tables, `tidied` being what observes the rows.
+
+        An erasure is remembered for `erased_seconds`, as long as a record of it can come.
+
+        After `settling_seconds` no PUT that was given up can be under way any more.
+        """
+        self.locks = Locks[str]()
+        self._rows = rows
+        self._due = due
+        self._lifecycle_topic = lifecycle_topic
+        self._key_secret = key_secret
+        self._erased_seconds = erased_seconds
+        self._settling_seconds = settling_seconds
+        self._clock = clock
+        self._tidied = tidied
+
+    def is_erased(self, partition: int, conversation_id: str) -> bool:
+        """Return whether a conversation is erased."""
+        return self._is(partition, conversation_id, "erased")
+
+    def is_held(self, partition: int, conversation_id: str) -> bool:
+        """Return whether the previews of a conversation are kept past their time."""
+        return self._is(partition, conversation_id, "held")
+
+    def refuse_erased(self, partition: int, conversation_id: str) -> None:
+        """Raise `Rejected` when a conversation is erased."""
+        if self.is_erased(partition, conversation_id):
+            raise Rejected(Reason.ERASED, ERASED)
+
+    async def erase(self, partition: int, order: Order) -> None:
+        """Remember that a conversation is erased, and when that may be forgotten."""
+        conversation_id = order.conversation_id
+        lapse = DueRow(
+            due_at=self._clock() + self._erased_seconds,
+            topic=self._lifecycle_topic,
+            key=conversation_id.encode(),
+            value=encode(Lapse(conversation_id=conversation_id)),
+        )
+        await self._due.put(partition, lapse_row(conversation_id), lapse)
+        await self._put(partition, order, "erased")
+
+    async def hold(self, partition: int, order: Order) -> None:
+        """Remember that a conversation is held."""
+        await self._put(partition, order, "held")
+
+    async def let_go(self, partition: int, conversation_id: str) -> None:
+        """Forget what was ordered of a conversation."""
+        await self._rows.delete(partition, conversation_id)
+
+    def prefix(self, conversation_id: str) -> str:
+        """Return what the object keys of a conversation's previews begin with."""
+        return conversation_prefix(self._key_secret, conversation_id)
+
+    async def previews(self, partition: int, conversation_id: str) -> list[tuple[str, DueRow]]:
+        """Return the orders to expire the previews of a conversation, from the due table."""
+        return await self._due.beginning_with(partition, expiry_row(self.prefix(conversation_id)))
+
+    async def hasten_retries(self, partition: int, conversation_id: str) -> None:
+        """Let what waits for its next try come now."""
+        for key, _ in await self._due.beginning_with(partition, retries_of(conversation_id)):
+            await self._due.hasten(partition, key)
+
+    async def look_later(self, partition: int, name: str, row: DueRow) -> None:
+        """Let a preview expire that is not stored, as far as is known, and may be in a moment."""
+        await self._due.move(partition, name, row, self._clock() + self._settling_seconds)
+
+    async def tidy(self, partition: int, conversation_id: str) -> None:
+        """Let expire what a failure left of an erased conversation, and let its retries come.
+
+        A PUT may have been under way when its worker was killed, or gave it up. Looks once while the partition stays.
+        """
+        if self._tidied.add(partition, conversation_id):
+            for name, row in await self.previews(partition, conversation_id):
+                await self.look_later(partition, name, row)
+            await self.hasten_retries(partition, conversation_id)
+
+    def _is(self, partition: int, conversation_id: str, state: str) -> bool:
+        row = self._rows.get(partition, conversation_id)
+        return row is not None and row.state == state
+
+    async def _put(self, partition: int, order: Order, state: Literal["erased", "held"]) -> None:
+        row = ConversationRow(state=state, order_id=order_id(order), at=self._clock())
+        await self._rows.put(partition, order.conversation_id, row)
+
+
+class Tidied:
+    """Which erased conversations were looked through since their partition came; observes the rows for that."""
+
+    def __init__(self) -> None:
+        self._seen: defaultdict[int, set[str]] = defaultdict(set)
+
+    def add(self, partition: int, conversation_id: str) -> bool:
+        """Return whether a conversation was not looked through yet, and note that it is now."""
+        new = conversation_id not in self._seen[partition]
+        self._seen[partition].add(conversation_id)
+        return new
+
+    def put(self, partition: int, key: bytes, row: ConversationRow) -> None:
+        """Note nothing: an erasure looks by itself."""
+
+    def remove(self, partition: int, key: bytes) -> None:
+        """Forget a conversation."""
+        self._seen[partition].discard(key.decode())
+
+    def drop(self, partition: int) -> None:
+        """Forget a partition that has moved away."""
+        self._seen.pop(partition, None)

@@ -1,0 +1,163 @@
+"""Orders about whole conversations: erase, hold, release; each is answered, however often it is delivered."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from agents.conversations import Conversations
+from agents.results import Results
+from agents.row_names import EXPIRY
+from agents.side_by_side import side_by_side
+from agents.storage import ObjectStore
+from agents.tables.due import Due, DueRow
+from stream.messages import (
+    ConversationRecord,
+    Erase,
+    Expire,
+    Hold,
+    LifecycleRecord,
+    Order,
+    Together,
+    decode_lifecycle_command,
+    order_id,
+)
+from stream.telemetry import Metrics
+
+logger = logging.getLogger(__name__)
+
+HOLD_STANDS = "the conversation is held: release it first"
+IS_ERASED = "the conversation is erased: nothing is left to keep"
+
+Command = Literal["erase", "hold", "release"]
+State = Literal["erased", "held", "released", "refused"]
+
+
+class Orders:
+    """Carries out orders, in the home partition of their conversation."""
+
+    def __init__(
+        self,
+        *,
+        conversations: Conversations,
+        store: ObjectStore,
+        due: Due,
+        results: Results,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._conversations = conversations
+        self._store = store
+        self._due = due
+        self._results = results
+        self._metrics = metrics
+        self._clock = clock
+
+    async def carry_out(self, order: Order, partition: int) -> None:
+        """Carry out one order and answer it; waits until what is being stored or deleted of its conversation is."""
+        async with self._conversations.locks.of(order.conversation_id):
+            match order:
+                case Erase():
+                    await self._erase(order, partition)
+                case Hold():
+                    await self._hold(order, partition)
+                case _:
+                    await self._release(order, partition)
+
+    async def _erase(self, order: Order, partition: int) -> None:
+        if self._conversations.is_held(partition, order.conversation_id):
+            await self._answer(order, "erase", "refused", reason=HOLD_STANDS)
+            return
+        await self._conversations.erase(partition, order)
+        erased = await self._delete_previews(partition, order.conversation_id)
+        await self._conversations.hasten_retries(partition, order.conversation_id)
+        await self._answer(order, "erase", "erased", previews=erased)
+
+    async def _delete_previews(self, partition: int, conversation_id: str) -> int:
+        rows = await self._conversations.previews(partition, conversation_id)
+        listed = await self._store.listed(self._conversations.prefix(conversation_id))
+        stored = {_object_of(name) for name, _ in rows} if listed is None else {one.key for one in listed}
+        await self._store.delete(sorted(stored))
+        await side_by_side(self._end(partition, name, row, stored) for name, row in rows)
+        return len(stored)
+
+    async def _end(self, partition: int, name: str, row: DueRow, deleted: set[str]) -> None:
+        """Tell of a deleted preview and end its row; look later for one that was not there.
+
+        Its PUT may have been given up and still be on its way.
+        """
+        if _object_of(name) not in deleted:
+            await self._conversations.look_later(partition, name, row)
+            return
+        command = _expiry_of(row)
+        if command is not None:
+            await self._tell(command)
+        await self._due.delete(partition, name, only=row)
+
+    async def _tell(self, command: Expire) -> None:
+        record = LifecycleRecord(
+            event_id=command.event_id,
+            conversation_id=command.conversation_id,
+            object_key=command.object_key,
+            state="erased",
+            at=self._clock(),
+        )
+        await self._results.lifecycle(record)
+        self._metrics.previews_erased.inc()
+
+    async def _hold(self, order: Order, partition: int) -> None:
+        if self._conversations.is_erased(partition, order.conversation_id):
+            await self._answer(order, "hold", "refused", reason=IS_ERASED)
+            return
+        await self._conversations.hold(partition, order)
+        rows = await self._conversations.previews(partition, order.conversation_id)
+        await self._answer(order, "hold", "held", previews=len(rows))
+
+    async def _release(self, order: Order, partition: int) -> None:
+        if self._conversations.is_erased(partition, order.conversation_id):
+            await self._answer(order, "release", "refused", reason=IS_ERASED)
+            return
+        await self._conversations.let_go(partition, order.conversation_id)
+        rows = await self._conversations.previews(partition, order.conversation_id)
+        await side_by_side(self._let_expire(partition, name, row) for name, row in rows)
+        await self._answer(order, "release", "released", previews=len(rows))
+
+    async def _let_expire(self, partition: int, name: str, row: DueRow) -> None:
+        """Bring a row that was put off back to the preview's own time."""
+        command = _expiry_of(row)
+        if command is not None and row.due_at > (own_time := max(command.expires_at, self._clock())):
+            await self._due.move(partition, name, row, own_time)
+
+    async def _answer(
+        self, order: Order, command: Command, state: State, *, previews: int = 0, reason: str = ""
+    ) -> None:
+        record = ConversationRecord(
+            order_id=order_id(order),
+            conversation_id=order.conversation_id,
+            command=command,
+            state=state,
+            previews=previews,
+            reason=reason,
+            by=order.by,
+            note=order.note,
+            at=self._clock(),
+        )
+        await self._results.conversation(record)
+        self._metrics.orders.labels(command, state).inc()
+        logger.info(f"conversation.{state}", extra=msgspec.structs.asdict(record))  # noqa: G004 - one of four names
+
+
+def _object_of(name: str) -> str:
+    return name.removeprefix(EXPIRY)
+
+
+def _expiry_of(row: DueRow) -> Expire | None:
+    """Return the order that a row holds, alone where it failed together with others before."""
+    try:
+        command = decode_lifecycle_command(row.value or b"")
+    except msgspec.DecodeError:  # nobody's row of ours
+        return None
+    if isinstance(command, Together):
+        command = command.commands[0]
+    return command if isinstance(command, Expire) else None
