@@ -5,10 +5,11 @@ TOOLS := $(PYTHON) -m tools
 BIN := .venv/bin
 CHAOS_OPTIONS = --seconds $(or $(DURATION),300) $(if $(SEED),--seed $(SEED)) $(if $(BUDGET),--budget $(BUDGET)) \
 	$(if $(BROKERS),--brokers $(BROKERS)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY))
+LIFECYCLE_OPTIONS = --seconds $(or $(DURATION),120) $(if $(SEED),--seed $(SEED)) $(if $(PREVIEWS),--previews $(PREVIEWS))
 BENCH_OPTIONS = $(if $(QUICK),--quick) $(if $(DOCS),--write-docs)
 
 .DEFAULT_GOAL := help
-.PHONY: bench-due bench-ingest bridge-faults help setup servers demo test fast system chaos fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane bench-scale bench-metrics capacity check format licences lock schemas clean check-deploy golden dashboards
+.PHONY: bench-due bench-ingest bridge-faults help setup servers demo test fast system chaos lifecycle fuzz-bridge hostile confinement bench-render bench-pipeline bench-rate bench-lane bench-scale bench-metrics capacity check format licences lock schemas clean check-deploy golden dashboards
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ system: servers ## Real processes, real servers, one worker killed; the last lin
 
 chaos: servers ## All fails at random: DURATION=300 seconds, SEED=, BROKERS=3, BUDGET=6000 calls a minute, RATE=, ONLY=; the last line is JSON
 	@$(BIN)/python -m tests.system.chaos $(CHAOS_OPTIONS)
+
+lifecycle: servers ## What becomes of previews through kills, rebalances, holds and erasures: DURATION=120 seconds, SEED=, PREVIEWS=600; the last line is JSON
+	@$(BIN)/python -m tests.system.lifecycle $(LIFECYCLE_OPTIONS)
 
 fuzz-bridge: servers ## Malformed and hostile requests against a real bridge; COUNT=100000 SEED=1; the last line is JSON
 	@$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))

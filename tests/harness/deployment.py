@@ -86,12 +86,12 @@ class Deployment:
         bridge.wait_until(lambda: is_ready(port), READY_SECONDS)
         return bridge
 
-    def add_worker(self, *, wait: bool = True, **settings: str) -> Process:
-        """Start another worker, with settings of its own, and wait until it is ready."""
+    def add_worker(self, clock_seconds: float = 0.0, /, *, wait: bool = True, **settings: str) -> Process:
+        """Start another worker, with settings of its own and a clock so far ahead, and wait until it is ready."""
         number, port = len(self.workers), free_port()
         worker = self._process(
             f"worker-{number}",
-            ["agents", "worker"],
+            [*_ahead(clock_seconds), "agents", "worker"],
             HEALTH_PORT=str(port),
             WORKER_DATA_DIR=str(self.folder / f"worker-{number}-data"),
             **settings,
@@ -149,6 +149,10 @@ class Deployment:
         }
         command = [sys.executable, "-m", *module]
         return Process(name, command, self.folder / f"{name}.log", environ, self.folder)
+
+
+def _ahead(clock_seconds: float) -> list[str]:
+    return ["tests.harness.shifted_clock", f"{clock_seconds:g}"] if clock_seconds else []
 
 
 def is_ready(port: int) -> bool:

@@ -1,32 +1,64 @@
 """What became of every event: the results and dead letters, read as they come."""
 
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
 from stream.kafka.clients import reader_config
-from stream.messages import DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.messages import (
+    ConversationRecord,
+    DeadLetter,
+    LifecycleRecord,
+    Outcome,
+    Preview,
+    decode_dead_letter,
+    decode_preview,
+    decode_result,
+)
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 
 POLL_SECONDS = 0.2
 
 
-class Ledger:
-    """Follows [results] and [dead-letters] from their beginning, in a thread."""
+class Read(NamedTuple):
+    """A record and when it was read, in Unix seconds: up to POLL_SECONDS after it was written, on a quiet machine."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    at: float
+    partition: int
+    record: Outcome | LifecycleRecord | ConversationRecord | DeadLetter | Preview
+
+
+class Ledger:
+    """Follows [results] and [dead-letters] from their beginning, in a thread; also [previews] where that is wanted."""
+
+    def __init__(
+        self, settings: KafkaSettings, *, previews: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         self._settings = settings
+        self._clock = clock
         self._topics = Topics.of(settings)
+        followed = (self._topics.results, self._topics.dead_letters)
+        self._followed = (*followed, self._topics.previews) if previews else followed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="ledger", daemon=True)
         self._lock = threading.Lock()
+        self._read: list[Read] = []
         self._outcomes: list[Outcome] = []
         self._lifecycle: list[LifecycleRecord] = []
+        self._conversations: list[ConversationRecord] = []
         self._dead_letters: list[DeadLetter] = []
         self._ended: set[str] = set()
+
+    @property
+    def read(self) -> list[Read]:
+        """Everything, in the order read."""
+        with self._lock:
+            return list(self._read)
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -39,6 +71,12 @@ class Ledger:
         """Every lifecycle record."""
         with self._lock:
             return list(self._lifecycle)
+
+    @property
+    def conversations(self) -> list[ConversationRecord]:
+        """Every answer to an order about a conversation."""
+        with self._lock:
+            return list(self._conversations)
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
@@ -72,7 +110,7 @@ class Ledger:
         consumer.assign(
             [
                 TopicPartition(topic, partition, 0)
-                for topic in (self._topics.results, self._topics.dead_letters)
+                for topic in self._followed
                 for partition in range(self._settings.topic_partitions)
             ]
         )
@@ -80,19 +118,28 @@ class Ledger:
             for message in consumer.consume(500, timeout=POLL_SECONDS):
                 value = message.value()
                 if message.error() is None and value is not None:  # else a tombstone of a purge
-                    self._note(message.topic() or "", value)
+                    self._note(message.topic() or "", message.partition() or 0, value)
         consumer.close()
 
-    def _note(self, topic: str, value: bytes) -> None:
+    def _note(self, topic: str, partition: int, value: bytes) -> None:
+        record = self._decoded(topic, value)
         with self._lock:
-            if topic == self._topics.dead_letters:
-                letter = decode_dead_letter(value)
-                self._dead_letters.append(letter)
-                self._ended |= {letter.event_id} - {""}
-                return
-            result = decode_result(value)
-            if isinstance(result, Outcome):
-                self._outcomes.append(result)
-                self._ended.add(result.event_id)
-            else:
-                self._lifecycle.append(result)
+            self._read.append(Read(self._clock(), partition, record))
+            match record:
+                case DeadLetter():
+                    self._dead_letters.append(record)
+                    self._ended |= {record.event_id} - {""}
+                case Outcome():
+                    self._outcomes.append(record)
+                    self._ended.add(record.event_id)
+                case LifecycleRecord():
+                    self._lifecycle.append(record)
+                case ConversationRecord():
+                    self._conversations.append(record)
+
+    def _decoded(
+        self, topic: str, value: bytes
+    ) -> Outcome | LifecycleRecord | ConversationRecord | DeadLetter | Preview:
+        if topic == self._topics.dead_letters:
+            return decode_dead_letter(value)
+        return decode_preview(value) if topic == self._topics.previews else decode_result(value)

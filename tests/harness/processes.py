@@ -41,7 +41,7 @@ class Process:
         self.name = name
         self.command = [str(part) for part in command]
         self.log = log
-        self._environ = environ
+        self._environ = None if environ is None else dict(environ)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,10 +53,14 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=None if self._environ is None else dict(self._environ),
+                env=self._environ,
                 cwd=self._folder,
                 start_new_session=True,
             )
+
+    def change(self, **environ: str) -> None:
+        """Set variables of the environment from the next start on, for a child that was given an environment."""
+        self._environ = {**(self._environ or {}), **environ}
 
     @property
     def pid(self) -> int:

@@ -39,6 +39,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Befallen:
+    """A mishap that happened, at a Unix time in seconds."""
+
+    at: float
+    action: str
+    process: str
+
+
+@dataclass(frozen=True)
 class Ending:
     """A process that was told to end."""
 
@@ -64,6 +73,7 @@ class Mayhem:
         self._ending: dict[str, Ending] = {}
         self._kafka_back_at = -math.inf  # inf while a broker is away
         self.counts: Counter[str] = Counter()
+        self.befallen: list[Befallen] = []
 
     @property
     def kills(self) -> int:
@@ -123,6 +133,7 @@ class Mayhem:
     def _begin(self, mishap: Mishap, victim: Process) -> None:
         say(f"{mishap.action}: {victim.name}")
         self.counts[f"{mishap.action}-{mishap.role}"] += 1
+        self.befallen.append(Befallen(time.time(), mishap.action, victim.name))
         self._busy[victim.name] = mishap.role
         if mishap.role == "kafka":
             self._kafka_back_at = math.inf

@@ -1,0 +1,185 @@
+"""What guests and operators do and when: a pure function of the seed."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.system.chaos.guests import PICTURES
+from tests.system.chaos.schedule import BEYOND_SESSION_SECONDS, BRIEF_SECONDS, Kind, Mishap
+from tests.system.lifecycle.history import Command
+from tests.system.lifecycle.plan import BETWEEN_SECONDS, TTL_SECONDS, TTLS_SECONDS, Plan
+
+FILES_A_CONVERSATION: Final = 5
+TALK_SECONDS: Final = 6.0
+"""Within which the files of a conversation come."""
+AROUND_SECONDS: Final = 1.5
+"""How far from the moment at which a preview expires what is to meet it is done."""
+TTL_CHANGE_SHARE: Final = 0.6
+MISHAPS: Final = (
+    Kind("kill", "worker", 6),
+    Kind("term", "worker", 2),
+    Kind("freeze", "worker", 1, BEYOND_SESSION_SECONDS),
+    Kind("freeze", "worker", 1, BRIEF_SECONDS),
+)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A guest drops a file, `at` seconds after the start; the same event again is a replay."""
+
+    at: float
+    event_id: str
+    conversation_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Give:
+    """Somebody gives an order; the same id again is a copy of it."""
+
+    at: float
+    order_id: str
+    conversation_id: str
+    command: Command
+
+
+@dataclass(frozen=True)
+class Change:
+    """Workers that are started from now on let previews live for another time."""
+
+    at: float
+    ttl_seconds: float
+
+
+Step = Drop | Give | Change
+
+
+class Conversation:
+    """The files of one conversation; what else befalls it comes after, by its fate."""
+
+    def __init__(self, rng: random.Random, number: int, began: float) -> None:
+        self.rng = rng
+        self.id = f"conversation-{number}"
+        self.began = began
+        times = sorted(rng.uniform(began, began + TALK_SECONDS) for _ in range(FILES_A_CONVERSATION))
+        self.drops = [self._drop(place, at) for place, at in enumerate(times)]
+        self._orders = 0
+
+    def after(self, at: float) -> Drop:
+        """Return one more file, which comes when all has been done."""
+        return self._drop(FILES_A_CONVERSATION, at)
+
+    def order(self, command: Command, at: float) -> list[Give]:
+        """Return an order; one in three is sent twice."""
+        self._orders += 1
+        give = Give(at, f"{self.id}-{self._orders}-{command}", self.id, command)
+        again = Give(at + self.rng.uniform(0.0, 1.0), give.order_id, self.id, command)
+        return [give, again] if self.rng.random() < 1 / 3 else [give]
+
+    def expiry(self) -> float:
+        """Return a moment about which one of the previews expires."""
+        drop = self.rng.choice(self.drops)
+        return drop.at + TTL_SECONDS + self.rng.uniform(-AROUND_SECONDS, AROUND_SECONDS)
+
+    def midst(self) -> float:
+        """Return a moment at which all previews are there."""
+        return self.began + TALK_SECONDS + self.rng.uniform(1.0, 5.0)
+
+    def _drop(self, place: int, at: float) -> Drop:
+        return Drop(at, f"{self.id}-event-{place}", self.id, self.rng.choice(PICTURES))
+
+
+def replayed(one: Conversation) -> Iterator[Step]:
+    """Half of the files are rendered again: in the midst of their lives, or about when they end."""
+    for drop in one.drops:
+        later = one.rng.choice((one.rng.uniform(4.0, 16.0), TTL_SECONDS + one.rng.uniform(-AROUND_SECONDS, 1.0)))
+        if one.rng.random() < 1 / 2:
+            yield Drop(drop.at + later, drop.event_id, drop.conversation_id, drop.name)
+
+
+def held(one: Conversation) -> Iterator[Step]:
+    """Held while files come, and released before or after they would have expired."""
+    at = one.rng.uniform(one.began, one.began + TALK_SECONDS)
+    yield from one.order("hold", at)
+    yield from one.order("release", at + one.rng.uniform(8.0, 35.0))
+
+
+def held_at_expiry(one: Conversation) -> Iterator[Step]:
+    """Held about when a preview expires."""
+    at = one.expiry()
+    yield from one.order("hold", at)
+    yield from one.order("release", at + one.rng.uniform(3.0, 12.0))
+
+
+def kept(one: Conversation) -> Iterator[Step]:
+    """Held for good."""
+    yield from one.order("hold", one.midst())
+
+
+def refused(one: Conversation) -> Iterator[Step]:
+    """Held, so that it cannot be erased; released, and one in two then erased."""
+    at = one.midst()
+    yield from one.order("hold", at)
+    yield from one.order("erase", at + one.rng.uniform(2.0, 4.0))
+    released = at + one.rng.uniform(5.5, 10.0)
+    yield from one.order("release", released)
+    if one.rng.random() < 1 / 2:
+        yield from one.order("erase", released + one.rng.uniform(2.0, 4.0))
+
+
+def erased_in_flight(one: Conversation) -> Iterator[Step]:
+    """Erased while one of its files is under way, and others come later; a hold comes too late."""
+    at = one.rng.choice(one.drops).at + one.rng.uniform(0.0, 0.6)
+    yield from one.order("erase", at)
+    yield from one.order("hold", at + one.rng.uniform(3.0, 6.0))
+    yield one.after(at + one.rng.uniform(5.0, 15.0))
+
+
+def erased(one: Conversation) -> Iterator[Step]:
+    """Erased while all previews are there."""
+    yield from one.order("erase", one.midst())
+
+
+def erased_at_expiry(one: Conversation) -> Iterator[Step]:
+    """Erased about when a preview expires."""
+    yield from one.order("erase", one.expiry())
+
+
+def left_alone(_: Conversation) -> Iterator[Step]:
+    """Nothing befalls it."""
+    yield from ()
+
+
+FATES: Final[tuple[Callable[[Conversation], Iterator[Step]], ...]] = (
+    *(left_alone, replayed, held, erased_in_flight, left_alone, held_at_expiry, replayed, erased_at_expiry),
+    *(left_alone, refused, replayed, erased, kept, left_alone, erased_in_flight, replayed, held, left_alone),
+)
+
+
+def steps(plan: Plan) -> list[Step]:
+    """Return what guests and operators do, and when workers get another time to live, in order."""
+    found: list[Step] = [Change(mishap.at, ttl) for mishap, ttl in _changes(plan)]
+    count = max(len(FATES), plan.files // FILES_A_CONVERSATION)
+    for number in range(count):
+        rng = random.Random(f"conversation {number} of {plan.seed}")
+        one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count)
+        found += [*one.drops, *FATES[number % len(FATES)](one)]
+    return sorted((step for step in found if step.at < plan.seconds), key=lambda step: step.at)
+
+
+def mishaps(plan: Plan) -> Iterator[Mishap]:
+    """Yield the mishaps of a run in their order."""
+    rng = random.Random(f"mishaps of {plan.seed}")
+    at = rng.uniform(*BETWEEN_SECONDS)
+    while at < plan.seconds:
+        (kind,) = rng.choices(MISHAPS, [kind.weight for kind in MISHAPS])
+        yield Mishap(at, kind.action, kind.role, rng.random(), rng.uniform(*kind.seconds))
+        at += rng.uniform(*BETWEEN_SECONDS)
+
+
+def _changes(plan: Plan) -> Iterator[tuple[Mishap, float]]:
+    rng = random.Random(f"times to live of {plan.seed}")
+    for mishap in mishaps(plan):
+        if mishap.action != "freeze" and rng.random() < TTL_CHANGE_SHARE:
+            yield mishap, rng.choice(TTLS_SECONDS)
