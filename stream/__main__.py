@@ -9,33 +9,23 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from stream.arguments import moment, positive, rate
+from stream.backfill.arguments import add_arguments as add_backfill_arguments
 from stream.console import Console
-from stream.failures import Reason, Stage
+from stream.dead_letters.arguments import add_arguments as add_dead_letters_arguments
+from stream.orders.arguments import SUMMARIES
+from stream.orders.arguments import add_arguments as add_order_arguments
 from stream.probe.arguments import add_arguments as add_probe_arguments
 from stream.settings import BridgeSettings, KafkaSettings, WrongSettingError, load
-from stream.unfinished.arguments import add_arguments
+from stream.unfinished.arguments import add_arguments as add_unfinished_arguments
 
 OK: Final = 0
 FAILED: Final = 1
 INTERRUPTED: Final = 130  # as shells count: 128 and the signal's number
 WRONG_USAGE: Final = 2
 WAIT_SECONDS: Final = 60.0
-REPLAY_RATE: Final = 5.0
-"""Records a second: what one OAuth client may post, so that the files of guests do not queue behind a replay."""
-EXIT_CODES: Final = (
-    "Exit codes: 0 all that is meant was done, or would be; 1 some of it was not, or nobody said yes, or Kafka cannot "
-    "be reached; 2 a wrong setting or argument; 3 no dead letter is meant."
-)
-BACKFILL_EXIT_CODES: Final = (
-    "Exit codes: 0 all files were delivered, are now, or would be; 1 some were not, or nobody said yes, or Genesys or "
-    "Kafka cannot be reached; 2 a wrong setting or argument; 3 no guest sent a file then."
-)
-BACKFILL_WAIT_SECONDS: Final = 600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,8 +57,12 @@ def parser() -> ArgumentParser:
     _command(commands, "bridge", _bridge, "take webhooks over HTTP and put them into Kafka, until SIGTERM")
     _add_topics(commands)
     _add_dead_letters(commands)
-    _add_backfill(commands)
-    _add_unfinished(commands)
+    _add_orders(commands)
+    backfill = _command(commands, "backfill", _backfill, "publish what webhooks should have brought and did not")
+    add_backfill_arguments(backfill)
+    add_unfinished_arguments(
+        _command(commands, "unfinished", _unfinished, "name events that have no end, and send them again")
+    )
     add_probe_arguments(_command(commands, "probe", _probe, "post one webhook to a bridge and wait for its result"))
     schemas = _command(commands, "schemas", _schemas, "write the schemas of messages, topics and HTTP")
     schemas.add_argument("--out", type=Path, default=Path("docs"), help="folder (default: %(default)s)")
@@ -94,100 +88,15 @@ def _add_topics(commands: Any) -> None:
 
 def _add_dead_letters(commands: Any) -> None:
     group = commands.add_parser(
-        "dead-letters",
-        help="list, show, replay or purge dead letters",
-        description=_dead_letters.__doc__,
-        epilog=EXIT_CODES,
+        "dead-letters", help="list, show, replay or purge dead letters", description=_dead_letters.__doc__
     )
-    actions = group.add_subparsers(required=True, metavar="ACTION", dest="action")
-    listing = _command(actions, "list", _dead_letters, "print a line for each dead letter")
-    _add_filters(listing)
-    listing.add_argument("--json", action="store_true", help="print a line of JSON for each")
-    showing = _command(actions, "show", _dead_letters, "print one dead letter with its original bytes")
-    showing.add_argument("which", help="event id, or topic:partition:offset of the dead letter or its record")
-    showing.add_argument("--json", action="store_true", help="print JSON, bytes in base64")
-    showing.add_argument("--raw", action="store_true", help="print the original bytes and nothing else")
-    replaying = _command(actions, "replay", _dead_letters, "send dead letters back to the topic they came from")
-    _add_doing(replaying, "sending several")
-    replaying.add_argument(
-        "--rate", type=rate, default=REPLAY_RATE, help="records a second, 0 for no limit (default: %(default)g)"
-    )
-    replaying.add_argument("--force", action="store_true", help="also those that were replayed three times already")
-    purging = _command(actions, "purge", _dead_letters, "remove dead letters for good")
-    _add_doing(purging, "removing")
-    for action in (listing, showing, replaying, purging):
-        action.epilog = EXIT_CODES
+    group.set_defaults(run=_dead_letters)
+    add_dead_letters_arguments(group)
 
 
-def _add_backfill(commands: Any) -> None:
-    command = _command(commands, "backfill", _backfill, "publish what webhooks should have brought and did not")
-    command.epilog = BACKFILL_EXIT_CODES
-    add_time = partial(command.add_argument, type=moment, metavar="AGE|TIME")
-    add_time("--since", help="files sent from then on: 90s, 15m, 2h, 7d or an ISO 8601 time")
-    add_time("--until", help="files sent before then, written likewise (default: 5m)")
-    add_time("--started-since", help="in conversations that started from then on (default: 7 days before --since)")
-    command.add_argument(
-        "--conversation", metavar="ID", action="append", default=[], help="only of this conversation; may be repeated"
-    )
-    command.add_argument("--dry-run", action="store_true", help="print what would be published and publish nothing")
-    command.add_argument("--yes", action="store_true", help="do not ask; publish each file as it is found missing")
-    command.add_argument("--json", action="store_true", help="print a line of JSON for each file, and the sums")
-    command.add_argument(
-        "--calls-per-minute",
-        type=positive,
-        help="calls to Genesys, of which the workers do not know (default: a fifth of what the OAuth clients may make)",
-    )
-    command.add_argument(
-        "--wait-seconds",
-        type=positive,
-        default=BACKFILL_WAIT_SECONDS,
-        help="how long to wait for Genesys when it does not answer (default: %(default)g)",
-    )
-    command.add_argument(
-        "--ignore-names", action="store_true", help="publish also what only a file name tells was delivered"
-    )
-    command.add_argument(
-        "--beyond-retention",
-        action="store_true",
-        help="look at times of which Kafka no longer knows the deliveries",
-    )
-
-
-def _add_unfinished(commands: Any) -> None:
-    add_arguments(_command(commands, "unfinished", _unfinished, "name events that have no end, and send them again"))
-
-
-def _add_doing(command: ArgumentParser, what: str) -> None:
-    command.add_argument(
-        "which", nargs="?", help="event id, or topic:partition:offset of the dead letter or of the record it holds"
-    )
-    _add_filters(command)
-    command.add_argument("--all", action="store_true", help="all of them")
-    command.add_argument("--dry-run", action="store_true", help="print what would be done and do nothing")
-    command.add_argument("--yes", action="store_true", help=f"do not ask before {what}")
-    command.add_argument("--json", action="store_true", help="print a line of JSON for each, and one with the sums")
-
-
-def _add_filters(command: ArgumentParser) -> None:
-    command.add_argument(
-        "--reason",
-        choices=[reason.value for reason in Reason],
-        metavar="REASON",
-        help="only this reason (docs/reasons.md)",
-    )
-    command.add_argument(
-        "--stage",
-        choices=[stage.value for stage in Stage],
-        metavar="STAGE",
-        help=f"only this stage: {', '.join(Stage)}",
-    )
-    command.add_argument("--conversation", metavar="ID", help="only of this conversation")
-    command.add_argument(
-        "--since", type=moment, metavar="AGE|TIME", help="only later ones: 90s, 15m, 2h, 7d or an ISO 8601 time"
-    )
-    command.add_argument(
-        "--until", "--older-than", type=moment, metavar="AGE|TIME", help="only earlier ones, written likewise"
-    )
+def _add_orders(commands: Any) -> None:
+    for name, summary in SUMMARIES.items():
+        add_order_arguments(_command(commands, name, _order, summary), name)
 
 
 def _command(commands: Any, name: str, run: Callable[[Namespace, Console], int], summary: str) -> ArgumentParser:
@@ -243,6 +152,13 @@ def _dead_letters(options: Namespace, console: Console) -> int:
 
     actions = {"list": list_letters, "show": show, "replay": replay_letters, "purge": purge_letters}
     return _reaching_kafka(lambda: actions[options.action](settings, options, console), console)
+
+
+def _order(options: Namespace, console: Console) -> int:
+    settings = load(KafkaSettings)
+    from stream.orders.command import run  # noqa: PLC0415
+
+    return _reaching_kafka(lambda: run(settings, options, console), console)
 
 
 def _backfill(options: Namespace, console: Console) -> int:

@@ -60,18 +60,20 @@ class Account:
         if files and not self._as_json:
             self._console.say(f"{columns([HEADINGS, *map(_row, files)])}\n")
 
-    def sum(self, *, conversations: int, unread: int, would: int | None = None) -> None:
+    def sum(self, *, conversations: int, unread: int, erased: int = 0, would: int | None = None) -> None:
         """Write the sum; `would` is how many files a dry run would have published."""
         if self._as_json:
             counted = {"published": self.published} if would is None else {"would_publish": would}
             known = {mark.replace(" ", "_"): count for mark, count in sorted(self._known.items())}
-            sums = {"conversations": conversations, "unread": unread, "files": self.files, "known": known}
+            read = {"conversations": conversations, "unread": unread, "erased": erased}
+            sums = read | {"files": self.files, "known": known}
             self._json(sums | counted | {"failed": self.failed})
             return
         did = f"published {self.published}" if would is None else f"would publish {would}"
         by = ", ".join(f"{count} by {mark}" for mark, count in self._known.most_common())
         known_text = f"; known {self._known.total()} ({by})" if by else ""
-        self._console.say(f"{did} of {self.files} files in {conversations} conversations{known_text}")
+        erased_text = f"; {erased} erased conversations skipped" if erased else ""
+        self._console.say(f"{did} of {self.files} files in {conversations} conversations{known_text}{erased_text}")
 
     def _failed(self, file: GuestFile, problem: str) -> None:
         if self._as_json:

@@ -21,6 +21,7 @@ from stream.genesys.login import Access
 from stream.genesys.rate import RateShare
 from stream.kafka.outbox import create_producer
 from stream.logs import configure_logging
+from stream.orders.erased import erased_conversations
 from stream.topics import Topics
 
 OK: Final = 0
@@ -49,7 +50,10 @@ def backfill(settings: BackfillSettings, options: Namespace, console: Console) -
     publisher = Publisher(create_producer(settings, SOURCE), Topics.of(settings).attachments, time.time)
     console.progress("reading what was delivered")
     known = read_known(settings, choice.window)
-    return asyncio.run(_with_genesys(settings, options, console, choice=choice, known=known, publisher=publisher))
+    erased = erased_conversations(settings, console)
+    return asyncio.run(
+        _with_genesys(settings, options, console, choice=choice, known=known, erased=erased, publisher=publisher)
+    )
 
 
 async def _with_genesys(
@@ -59,6 +63,7 @@ async def _with_genesys(
     *,
     choice: Choice,
     known: Known,
+    erased: frozenset[str],
     publisher: Publisher,
 ) -> int:
     api = create_api(settings, options.calls_per_minute)
@@ -76,7 +81,7 @@ async def _with_genesys(
         counts = f"{search.read} conversations, {account.files} files"
         console.progress(f"{iso(search.read_until)}: {counts}; {visible(conversation_id)}")
 
-    search = Search(choice, reader, known, progress)
+    search = Search(choice, reader, known, progress, erased)
     try:
         return await Backfill(search, publisher, account, console, options).run()
     finally:
@@ -141,7 +146,8 @@ class Backfill:
             else:
                 self._publish(waiting)
         would = len(waiting) if dry_run else None
-        self._account.sum(conversations=self._search.read, unread=len(self._search.unread), would=would)
+        search = self._search
+        self._account.sum(conversations=search.read, unread=len(search.unread), erased=len(search.skipped), would=would)
         if ended:
             self._tell_where(ended)
         return self._code(left=refused or bool(ended))

@@ -1,6 +1,6 @@
 """Goes over conversations and tells of their files, delivered or missing."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Protocol
 
 from msgspec import Struct
@@ -32,14 +32,25 @@ class Conversations(Protocol):
 class Search:
     """Reads one conversation after the other, each once; those that cannot be read are left in `unread`.
 
+    Those that are `erased` are not read, and are left in `skipped`.
+
     `read_until` is the start of the day whose conversations are being read: those of earlier days are done with.
     """
 
-    def __init__(self, choice: Choice, genesys: Conversations, known: Known, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        genesys: Conversations,
+        known: Known,
+        progress: Callable[[str], None],
+        erased: Collection[str] = (),
+    ) -> None:
         self._choice = choice
         self._genesys = genesys
         self._known = known
         self._progress = progress
+        self._erased = erased
+        self.skipped: set[str] = set()
         self.read = 0
         self.unread: dict[str, str] = {}
         self.read_until = choice.started_since
@@ -52,7 +63,9 @@ class Search:
         """
         seen: set[str] = set()
         async for conversation_id in self._conversations():
-            if conversation_id not in seen:
+            if conversation_id in self._erased:
+                self.skipped.add(conversation_id)
+            elif conversation_id not in seen:
                 seen.add(conversation_id)
                 yield await self._findings(conversation_id)
 

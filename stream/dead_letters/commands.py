@@ -9,10 +9,11 @@ from typing import Final, Literal
 import msgspec
 
 from stream.console import Console, columns, shown, visible
-from stream.dead_letters.letters import Contents, Filed, Selection, by_reason, read, read_all
+from stream.dead_letters.letters import Contents, Filed, Meant, Selection, by_reason, read, read_all
 from stream.dead_letters.purge import Plan, is_compacted, plan, purge
 from stream.dead_letters.replay import MAX_REPLAYS, Problem, replay, replayable
 from stream.messages import DeadLetter
+from stream.orders.erased import erased_conversations
 from stream.records.headers import format_origin
 from stream.settings import KafkaSettings
 from stream.topics import PURGED_SECONDS, Topics
@@ -60,7 +61,8 @@ def replay_letters(settings: KafkaSettings, options: Namespace, console: Console
     if not _is_said_which(chosen, options, console):
         return WRONG_USAGE
     found = read(settings, chosen)
-    ready, refused = replayable(found, Topics.of(settings), None if options.force else MAX_REPLAYS)
+    erased = erased_conversations(settings, console) if found else frozenset[str]()
+    ready, refused = replayable(found, Topics.of(settings), None if options.force else MAX_REPLAYS, erased)
     account = Account(console, "replay", as_json=options.json)
     account.problems(refused, "refused")
     if options.dry_run:
@@ -86,7 +88,12 @@ def purge_letters(settings: KafkaSettings, options: Namespace, console: Console)
     chosen = selection(options)
     if not _is_said_which(chosen, options, console):
         return WRONG_USAGE
-    found: Contents = read_all(settings, chosen)
+    return purge_meant(settings, chosen, options, console)
+
+
+def purge_meant(settings: KafkaSettings, meant: Meant, options: Namespace, console: Console) -> int:
+    """Remove the dead letters that are meant, after asking; `options` has `dry_run`, `yes` and `json`."""
+    found: Contents = read_all(settings, meant)
     wanted: Plan = plan(found, is_compacted=is_compacted(settings))
     ready = [*wanted.cut, *wanted.buried]
     account = Account(console, "purge", as_json=options.json)

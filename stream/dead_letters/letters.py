@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -58,6 +58,24 @@ class Selection(Struct, frozen=True, kw_only=True):
         )
 
 
+class OfConversations(Struct, frozen=True):
+    """The dead letters of some conversations, but for those that are of others too, as of commands due at once."""
+
+    names: frozenset[str]
+
+    def includes(self, filed: Filed) -> bool:
+        """Return whether the dead letter is meant."""
+        letter = filed.letter
+        return letter is not None and bool(conversations(letter) & self.names) and _commanded(letter) <= self.names
+
+
+class Meant(Protocol):
+    """Says which dead letters are meant."""
+
+    def includes(self, filed: Filed) -> bool:
+        """Return whether one is."""
+
+
 class _About(Struct, frozen=True, rename="camel"):
     conversation_id: str | None = None
     event_id: str | None = None
@@ -81,6 +99,12 @@ def conversations(letter: DeadLetter) -> set[str]:
     return {name for name in found if name}
 
 
+def _commanded(letter: DeadLetter) -> set[str]:
+    with suppress(msgspec.DecodeError):
+        return {command.conversation_id or "" for command in _decode_about(letter.payload).commands}
+    return set()
+
+
 def events(letter: DeadLetter) -> set[str]:
     """Return the ids of the events that a dead letter is of: several where commands were due at once."""
     found = {letter.event_id}
@@ -99,12 +123,12 @@ class Contents(Struct, frozen=True):
     """By partition the offset behind the last record that was read."""
 
 
-def read(settings: KafkaSettings, selection: Selection) -> list[Filed]:
+def read(settings: KafkaSettings, selection: Meant) -> list[Filed]:
     """Return the dead letters that are meant, oldest first; blocks while the whole topic is read."""
     return read_all(settings, selection).meant
 
 
-def read_all(settings: KafkaSettings, selection: Selection) -> Contents:
+def read_all(settings: KafkaSettings, selection: Meant) -> Contents:
     """Read the whole topic; blocks.
 
     Raises:
@@ -114,7 +138,7 @@ def read_all(settings: KafkaSettings, selection: Selection) -> Contents:
     return contents(records(settings, Topics.of(settings).dead_letters), selection)
 
 
-def contents(found: Iterable[StoredRecord], selection: Selection) -> Contents:
+def contents(found: Iterable[StoredRecord], selection: Meant) -> Contents:
     """Sort out what lies in the topic; what a tombstone has buried is gone, whether Kafka has compacted it or not."""
     meant: dict[Origin, Filed] = {}
     keys: dict[int, dict[int, bytes | None]] = defaultdict(dict)

@@ -1,13 +1,13 @@
 """Dead letters go back to where they came from: which can, and how fast."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
 
-from stream.dead_letters.letters import Filed
+from stream.dead_letters.letters import Filed, conversations
 from stream.kafka.outbox import ANY_PARTITION, Outbox, RecordProducer, create_producer
 from stream.messages import DeadLetter, Origin
 from stream.records.headers import format_origin, replay_headers
@@ -27,12 +27,16 @@ class Problem(Struct, frozen=True):
 
 
 def replayable(
-    filed: Iterable[Filed], topics: Topics, most_replays: int | None = MAX_REPLAYS
+    filed: Iterable[Filed],
+    topics: Topics,
+    most_replays: int | None = MAX_REPLAYS,
+    erased: Collection[str] = (),
 ) -> tuple[list[Filed], list[Problem]]:
     """Part the dead letters that can go back from those that cannot.
 
     Of several dead letters of one event from one topic only the latest goes back: the others are its earlier lives.
     A dead letter names its origin itself, and anyone may write one, so only topics that agents read are origins.
+    Nothing of the `erased` conversations goes back but commands about their previews: those only delete.
     """
     latest: dict[tuple[str, str, bytes | None, bytes], Filed] = {}
     refused = []
@@ -42,6 +46,8 @@ def replayable(
             refused.append(Problem(item, item.problem))
         elif letter.origin.topic not in topics.read:
             refused.append(Problem(item, f"its origin {letter.origin.topic} is no topic that agents read"))
+        elif letter.origin.topic != topics.lifecycle and not conversations(letter).isdisjoint(erased):
+            refused.append(Problem(item, "its conversation was erased"))
         else:
             latest[_identity(letter, topics)] = item
     worn = [item for item in latest.values() if _is_worn(item, most_replays)]

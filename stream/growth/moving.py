@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from stream.growth import groups
-from stream.growth.places import due_plan, links_plan, owners
+from stream.growth.places import conversations_plan, due_plan, links_plan, owners
 from stream.kafka.outbox import Outbox, RecordProducer
 from stream.kafka.snapshot import StoredRecord
 from stream.records.homes import partition_of
@@ -64,19 +64,20 @@ class Mover:
         ]
 
     def _move_rows(self, unfinished: Iterable[StoredRecord]) -> tuple[int, int]:
-        links, due = self._rows(self._topics.links_changelog), self._rows(self._topics.due_changelog)
+        links, due, conversations = map(self._rows, self._topics.changelogs)
         commands = [
             (record.position.partition, record.key, record.value)
             for record in unfinished
             if record.position.topic == self._topics.lifecycle
         ]
         of_links = links_plan(links, owners(due, commands), self._partitions)
-        of_due = due_plan(due, self._partitions)
-        tables = ((self._topics.links_changelog, of_links.moves), (self._topics.due_changelog, of_due.moves))
+        plans = (of_links, due_plan(due, self._partitions), conversations_plan(conversations, self._partitions))
+        tables = [(topic, plan.moves) for topic, plan in zip(self._topics.changelogs, plans, strict=True)]
         self._send([(topic, row.key, row.value, row.target) for topic, moves in tables for row in moves])
-        for topic, moves in tables:  # the due rows last: an interrupted run still finds whose rows of `links` are left
+        # The due rows after those of `links`: an interrupted run still finds whose they are.
+        for topic, moves in tables:
             self._send([(topic, row.key, None, row.source) for row in moves])
-        return len(of_links.moves) + len(of_due.moves), of_links.left + of_due.left
+        return sum(len(plan.moves) for plan in plans), sum(plan.left for plan in plans)
 
     def _rows(self, changelog: str) -> dict[int, dict[bytes, bytes]]:
         rows: dict[int, dict[bytes, bytes]] = {}

@@ -66,6 +66,11 @@ def links_plan(links: Rows, owners: Owners, partitions: int) -> Plan:
     return _plan(links, owners, partitions)
 
 
+def conversations_plan(rows: Rows, partitions: int) -> Plan:
+    """Plan where `conversations` rows go: to the partition of the conversation, which is their name."""
+    return _plan(rows, {(at, name): name for at, held in rows.items() for name in held}, partitions)
+
+
 def _plan(rows: Rows, belongs: Owners, partitions: int) -> Plan:
     moves: list[Move] = []
     left = 0

@@ -3,7 +3,7 @@
 import time
 import uuid
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from stream.bridge.answers import Queued
 from stream.console import Console
-from stream.messages import DeadLetter, Outcome
-from stream.probe.ends import Ends
+from stream.kafka.ends import Ends
+from stream.messages import DeadLetter, Outcome, Result
 from stream.probe.webhook import NOWHERE, Webhook, webhook
 from stream.settings import BridgeSettings
 
@@ -54,13 +54,13 @@ def probe(settings: BridgeSettings, asked: Probe, console: Console, *, clock: Ca
     """
     conversation_id = asked.conversation_id or asked.name
     posted = webhook(settings, asked.name, file_url=asked.file_url, conversation_id=conversation_id, now=clock())
-    with Ends(settings) as ends:
+    with Ends(settings, client_id="probe") as ends:
         began = clock()
         event_id, fault = _post(asked.bridge_url, posted)
         if fault:
             console.complain(fault)
             return FAILED
-        end = ends.of(event_id, asked.wait_seconds)
+        end = _end_of(event_id, ends.follow(asked.wait_seconds))
     return _tell(event_id, end, clock() - began, console)
 
 
@@ -77,6 +77,11 @@ def _post(bridge_url: str, posted: Webhook) -> tuple[str, str]:
     except msgspec.DecodeError:
         said = answer.data[:SHOWN_BYTES].decode(errors="replace")
         return "", f"{url} did not take the event: {answer.status} {said}"
+
+
+def _end_of(event_id: str, seen: Iterable[Result | DeadLetter]) -> Outcome | DeadLetter | None:
+    ends = (one for one in seen if isinstance(one, Outcome | DeadLetter))
+    return next((end for end in ends if end.event_id == event_id), None)
 
 
 def _tell(event_id: str, end: Outcome | DeadLetter | None, seconds: float, console: Console) -> int:

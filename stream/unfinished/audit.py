@@ -13,6 +13,7 @@ from stream.kafka.snapshot import StoredRecord
 from stream.messages import (
     Attachment,
     Expire,
+    LifecycleRecord,
     Outcome,
     decode_attachment,
     decode_dead_letter,
@@ -45,7 +46,7 @@ def ends(results: Iterable[StoredRecord], dead_letters: Iterable[StoredRecord]) 
             continue
         if isinstance(result, Outcome):
             found.events.add(result.event_id)
-        elif result.state == "expired":
+        elif isinstance(result, LifecycleRecord) and result.state != "stored":
             found.previews.add(result.object_key)
     for record in dead_letters:
         try:
@@ -68,10 +69,13 @@ def unfinished(attachments: Iterable[StoredRecord], ended: Collection[str], unti
     return list(latest.values())
 
 
-def expiries(previews: Iterable[StoredRecord], deleted: Collection[str]) -> list[Expire]:
-    """Return the order to delete each picture that was stored and is not told to be deleted."""
+def expiries(previews: Iterable[StoredRecord], deleted: Collection[str], erased: Collection[str] = ()) -> list[Expire]:
+    """Return the order to delete each picture that was stored and is not told to be deleted.
+
+    Those of `erased` conversations are deleted by the order to erase them.
+    """
     orders = {order.object_key: order for record in previews for order in _orders(record)}
-    return [order for key, order in orders.items() if key not in deleted]
+    return [order for key, order in orders.items() if key not in deleted and order.conversation_id not in erased]
 
 
 def _orders(record: StoredRecord) -> Iterator[Expire]:

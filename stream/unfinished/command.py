@@ -12,6 +12,7 @@ from stream.console import Console, columns, visible
 from stream.kafka.outbox import Outbox, create_producer
 from stream.kafka.snapshot import records
 from stream.messages import encode
+from stream.orders.erased import erased_conversations
 from stream.records.headers import Delivery, RecordHeaders, foreign, format_origin
 from stream.settings import KafkaSettings
 from stream.topics import Topics
@@ -35,8 +36,10 @@ def run(settings: KafkaSettings, options: Namespace, console: Console) -> int:
     """Print what has no end, and send again what is asked for; 0 when nothing is left, else 1."""
     topics, read = Topics.of(settings), partial(records, settings)
     ended = ends(read(topics.results), read(topics.dead_letters))
-    found = unfinished(read(topics.attachments), ended.events, options.until)
-    orders = expiries(read(topics.previews), ended.previews) if options.expiries else []
+    erased = erased_conversations(settings, console)
+    without_end = unfinished(read(topics.attachments), ended.events, options.until)
+    found = [item for item in without_end if item.attachment.conversation_id not in erased]
+    orders = expiries(read(topics.previews), ended.previews, erased) if options.expiries else []
     for item in found if options.json else ():
         console.say(_line(item))
     if found and not options.json:
@@ -44,8 +47,10 @@ def run(settings: KafkaSettings, options: Namespace, console: Console) -> int:
     wanted = [_again(topics, item) for item in found] if options.again else []
     wanted += [Sending(topics.lifecycle, order.conversation_id.encode(), encode(order), []) for order in orders]
     sent = _send(settings, wanted, options, console)
-    counts = {"unfinished": len(found), "expiries": len(orders), "sent": sent}
+    left_out = len(without_end) - len(found)
+    counts = {"unfinished": len(found), "erased": left_out, "expiries": len(orders), "sent": sent}
     told = f"{len(found)} events without an end; {sent} records sent"
+    told += f"; {left_out} events of erased conversations left out" if left_out else ""
     console.say(msgspec.json.encode(counts).decode() if options.json else told)
     return OK if sent == len(wanted) and (options.again or not found) else LEFT
 

@@ -23,6 +23,9 @@ COMMANDS: tuple[list[str], ...] = (
     ["backfill"],
     ["probe"],
     ["unfinished"],
+    ["erase"],
+    ["hold"],
+    ["release"],
     ["schemas"],
     ["settings"],
 )
@@ -44,7 +47,9 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "command", [["bridge"], ["topics"], ["dead-letters", "list"], ["backfill"], ["probe"], ["settings"]], ids=" ".join
+    "command",
+    [["bridge"], ["topics"], ["dead-letters", "list"], ["backfill"], ["probe"], ["hold", "c"], ["settings"]],
+    ids=" ".join,
 )
 def test_a_wrong_setting_ends_every_command_with_one_line_and_code_2(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -82,6 +87,36 @@ def test_wrong_arguments_end_with_code_2(arguments: list[str], capsys: pytest.Ca
 def test_a_replay_or_purge_of_nothing_in_particular_is_refused(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dead-letters", action]) == 2
     assert capsys.readouterr().err == "say which: an event id, a position, a filter, or --all\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["erase", ""], "argument CONVERSATION: a conversation id has 1 to 256 characters, not 0"),
+        (["hold", "c", "d" * 257], "argument CONVERSATION: a conversation id has 1 to 256 characters, not 257"),
+        (["release", "c\udcff"], "argument CONVERSATION: the conversation id is no UTF-8"),
+        (["erase", "c", "--note", "n" * 1025], "argument --note: a note has 0 to 1024 characters, not 1025"),
+        (["hold", "c", "--by", "n" * 257], "argument --by: a name has 0 to 256 characters, not 257"),
+        (["hold", "c", "--wait-seconds", "0"], "argument --wait-seconds: '0' is no number above 0"),
+        (["erase", "c", "--no-wait", "--dead-letters"], "--dead-letters: not allowed with argument --no-wait"),
+        (["hold", "c", "--dead-letters"], "unrecognized arguments: --dead-letters"),
+        (["erase"], "the following arguments are required: CONVERSATION"),
+    ],
+)
+def test_orders_that_no_worker_could_read_are_not_given(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_nothing_is_erased_where_nobody_can_say_yes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["erase", "c", "d", "c"]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith("Erase 2 conversations, for good?: nobody is at the terminal")
+    assert said.err.endswith("nothing erased\n")
 
 
 def test_schemas_are_written_into_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +160,7 @@ def test_no_command_loads_the_sdk_to_explain_itself() -> None:
         "import sys\n"
         "from stream.__main__ import parser\n"
         "parser().format_help()\n"
-        "heavy = ('PureCloudPlatformClientV2', 'urllib3', 'confluent_kafka', 'stream.genesys', 'stream.backfill')\n"
+        "heavy = ('PureCloudPlatformClientV2', 'urllib3', 'confluent_kafka', 'stream.genesys', 'stream.kafka.ends')\n"
         "print([name for name in sys.modules if name.startswith(heavy)])\n"
     )
     done = subprocess.run(

@@ -56,6 +56,7 @@ class Stage:
         self.topic = Topic()
         self.out, self.errors = io.StringIO(), io.StringIO()
         self.now = 0.0
+        self.erased: frozenset[str] = frozenset()
         self.progress: Callable[[str], None] = lambda _conversation: None
 
     async def sleep(self, seconds: float) -> None:
@@ -74,7 +75,7 @@ class Stage:
             sleep=self.sleep,
             tell=console.complain,
         )
-        search = Search(choice, Reader(patient.call, choice.window), self.known, self.progress)
+        search = Search(choice, Reader(patient.call, choice.window), self.known, self.progress, self.erased)
         account = Account(console, as_json=options.json)
         try:
             return await Backfill(search, self.topic, account, console, options).run()
@@ -110,6 +111,16 @@ async def test_conversations_that_began_before_the_days_looked_at_are_not_found(
     assert sorted(stage.topic.names) == ["lost-0.png", "lost-1.png"]
 
 
+async def test_files_of_an_erased_conversation_are_not_even_looked_for(stage: Stage) -> None:
+    stage.erased = frozenset({"conversation-1", "long-ago"})
+    assert await stage.run(*SINCE, "--yes") == 0
+    assert sorted(stage.topic.names) == ["lost-0.png", "lost-2.png"]
+    assert stage.out.getvalue().endswith(
+        "published 2 of 4 files in 2 conversations; known 2 (2 by file name); 1 erased conversations skipped\n"
+    )
+    assert await stage.run("--conversation", "conversation-1", *SINCE, "--yes") == 3
+
+
 async def test_a_dry_run_shows_what_is_missing_and_publishes_nothing(stage: Stage) -> None:
     assert await stage.run(*SINCE, "--dry-run", "--yes") == 0
     assert stage.topic.names == []
@@ -127,6 +138,7 @@ async def test_as_json_there_is_a_line_for_each_file_and_the_sums(stage: Stage) 
     assert sums == {
         "conversations": 3,
         "unread": 0,
+        "erased": 0,
         "files": 6,
         "known": {"file_name": 3},
         "would_publish": 3,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.dead_letters.letters import Selection, by_reason, contents, file, parse_time
+from stream.dead_letters.letters import OfConversations, Selection, by_reason, contents, file, parse_time
 from stream.kafka.snapshot import StoredRecord
 from stream.messages import Expire, Forget, Origin, Together, encode
 from tests.stream.letters import LETTER, filed, junk
@@ -82,6 +82,26 @@ def test_a_letter_of_several_commands_is_found_by_each_of_their_events_and_conve
     assert all(Selection(conversation=f"c-{at}").includes(letter) for at in (1, 2))
     assert not Selection(which="e-4").includes(letter)
     assert not Selection(conversation="c-3").includes(letter)
+
+
+def test_the_letters_of_some_conversations_leave_commands_of_others_alone() -> None:
+    meant = OfConversations(frozenset({"c", "d"}))
+    assert meant.includes(filed(key=b"c"))
+    assert meant.includes(filed(key=b"theirs", payload=b'{"conversationId":"d"}'))
+    assert not meant.includes(filed())
+    assert not meant.includes(junk())
+    of_two, of_another = (
+        encode(
+            Together(
+                commands=tuple(
+                    Expire(event_id="e", conversation_id=name, object_key="k", expires_at=1.0) for name in names
+                )
+            )
+        )
+        for names in (("c", "d"), ("c", "x"))
+    )
+    assert meant.includes(filed(key=None, payload=of_two))
+    assert not meant.includes(filed(key=None, payload=of_another))
 
 
 def record(offset: int, key: bytes | None, value: bytes | None, partition: int = 0) -> StoredRecord:

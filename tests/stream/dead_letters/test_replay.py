@@ -82,6 +82,18 @@ def test_a_letter_that_was_replayed_often_enough_goes_back_by_force_only() -> No
     assert replayable([worn, fresh], TOPICS, most_replays=None) == ([worn, fresh], [])
 
 
+def test_nothing_of_an_erased_conversation_goes_back_but_what_deletes_its_previews() -> None:
+    by_key, by_payload = filed(1, key=b"gone"), filed(2, event_id="e2", payload=b'{"conversationId":"gone"}')
+    of_preview = filed(3, event_id="e3", payload=b'{"attachment":{"conversationId":"gone"}}')
+    deleting = filed(4, key=b"gone", origin=Origin(topic="lifecycle", partition=0, offset=0))
+    other = filed(5, event_id="e5", key=b"another")
+    ready, refused = replayable([by_key, by_payload, of_preview, deleting, other], TOPICS, None, {"gone"})
+    assert ready == [deleting, other]
+    assert [(problem.filed, problem.text) for problem in refused] == [
+        (item, "its conversation was erased") for item in (by_key, by_payload, of_preview)
+    ]
+
+
 def test_an_earlier_life_does_not_go_back_because_the_latest_may_not() -> None:
     ready, refused = replayable([filed(1, replays=0), filed(2, replays=MAX_REPLAYS)], TOPICS)
     assert ready == []

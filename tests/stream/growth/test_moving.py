@@ -103,6 +103,7 @@ def filled(events: Mapping[str, bytes], finished: int) -> Cluster:
         cluster.topics.setdefault((TOPICS.links_changelog, at), []).append((event.encode(), b"{}", None))
         cluster.topics.setdefault((TOPICS.due_changelog, at), []).append((forget_row(event).encode(), row, None))
         cluster.topics.setdefault((TOPICS.previews, at), []).append((key, event.encode(), [("traceparent", b"t")]))
+        cluster.topics.setdefault((TOPICS.conversations_changelog, at), []).append((key, b"{}", None))
     for place in [place for place in cluster.topics if place[0] == TOPICS.previews]:
         cluster.offsets[place] = min(finished, len(cluster.topics[place]))
     return cluster
@@ -113,6 +114,8 @@ def judge(cluster: Cluster, events: Mapping[str, bytes], waiting: set[bytes | No
     belongs = {event: partition_of(key, AFTER) for event, key in events.items()}
     assert set(cluster.rows(TOPICS.links_changelog)) == {(at, event.encode()) for event, at in belongs.items()}
     assert set(cluster.rows(TOPICS.due_changelog)) == {(at, forget_row(e).encode()) for e, at in belongs.items()}
+    conversations = {(partition_of(key, AFTER), key) for key in events.values()}
+    assert set(cluster.rows(TOPICS.conversations_changelog)) == conversations
     left = cluster.unfinished(TOPICS.previews)
     assert all(one.position.partition == partition_of(one.key or b"", AFTER) for one in left)
     assert {one.value for one in left} == waiting
@@ -147,7 +150,11 @@ def test_a_run_that_is_cut_off_anywhere_is_finished_by_the_next(
         cluster.move()
     except (GrowthError, RuntimeError):
         held = {event for _, event in cluster.rows(TOPICS.links_changelog)}
-        assert held == {event.encode() for event in events}  # nothing is given up before it is written
+        ordered = {key for _, key in cluster.rows(TOPICS.conversations_changelog)}
+        assert (held, ordered) == (
+            {event.encode() for event in events},
+            set(events.values()),
+        )  # nothing is given up before it is written
         assert waiting_in(cluster) == waiting
     cluster.most = 1_000_000
     cluster.move()

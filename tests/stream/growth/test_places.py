@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agents.row_names import forget_row
 from agents.tables.due import DueRow
-from stream.growth.places import Move, Owners, Rows, due_plan, links_plan, owners
+from stream.growth.places import Move, Owners, Rows, conversations_plan, due_plan, links_plan, owners
 from stream.messages import Expire, Forget, encode
 from stream.records.homes import partition_of
 
@@ -52,6 +52,18 @@ def test_rows_lie_after_any_growth_as_if_there_had_always_been_as_many_partition
     assert moved(links, of_links.moves) == grown_links
     assert moved(due, of_due.moves) == grown_due
     assert not links_plan(grown_links, owners(grown_due, []), before + more).moves
+
+
+@given(st.sets(keys), st.integers(1, 9), st.integers(0, 20))
+def test_what_is_ordered_of_a_conversation_lies_where_its_records_go(ids: set[bytes], before: int, more: int) -> None:
+    def table(partitions: int) -> Rows:
+        rows: dict[int, dict[bytes, bytes]] = {}
+        for name in ids:
+            rows.setdefault(partition_of(name, partitions), {})[name] = b"row"
+        return rows
+
+    assert moved(table(before), conversations_plan(table(before), before + more).moves) == table(before + more)
+    assert not conversations_plan(table(before + more), before + more).moves
 
 
 def test_a_row_whose_order_to_forget_waits_in_lifecycle_moves_by_that_order() -> None:

@@ -3,6 +3,7 @@ from msgspec.structs import replace
 from stream.kafka.snapshot import StoredRecord
 from stream.messages import (
     Attachment,
+    ConversationRecord,
     DeadLetter,
     Expire,
     LifecycleRecord,
@@ -41,6 +42,8 @@ def preview(key: str, *variants: str) -> Preview:
 def test_an_outcome_and_a_dead_letter_are_ends_and_what_became_of_a_preview_is_none() -> None:
     outcome = Outcome(event_id="a", conversation_id="c", outcome="linked", verdict="rendered", finished_at=1.0)
     deleted = LifecycleRecord(event_id="x", conversation_id="c", object_key="k", state="expired", at=1.0)
+    erased = replace(deleted, object_key="m", state="erased")
+    answer = ConversationRecord(order_id="o", conversation_id="c", command="erase", state="erased", at=1.0)
     kept = LifecycleRecord(event_id="y", conversation_id="c", object_key="l", state="stored", at=1.0)
     letter = DeadLetter(
         reason="r",
@@ -53,8 +56,8 @@ def test_an_outcome_and_a_dead_letter_are_ends_and_what_became_of_a_preview_is_n
         event_id="b",
         payload=b"",
     )
-    found = ends(stored(outcome, deleted, kept), stored(letter))
-    assert (found.events, found.previews) == ({"a", "b"}, {"k"})
+    found = ends(stored(outcome, deleted, erased, answer, kept), stored(letter))
+    assert (found.events, found.previews) == ({"a", "b"}, {"k", "m"})
 
 
 def test_an_event_without_an_end_is_told_once_by_its_latest_record() -> None:
@@ -72,3 +75,8 @@ def test_each_picture_that_is_not_deleted_gets_one_order_for_its_time() -> None:
     assert orders == [
         Expire(event_id="e", conversation_id="c", object_key=key, expires_at=9.0) for key in ("a", "a-small")
     ]
+
+
+def test_previews_of_an_erased_conversation_need_no_order() -> None:
+    assert expiries(stored(preview("a")), set(), {"another"})
+    assert not expiries(stored(preview("a")), set(), {"c"})

@@ -1,14 +1,14 @@
-"""How one event ends: [results] and [dead-letters], followed from now on until it is among them."""
+"""How things end: [results] and [dead-letters], followed from now on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Self
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream.kafka.clients import KafkaUnreachableError, checked, reader_config
-from stream.messages import DeadLetter, Outcome, decode_dead_letter, decode_result
+from stream.messages import DeadLetter, Result, decode_dead_letter, decode_result
 from stream.settings import KafkaSettings
 from stream.topics import Topics
 
@@ -19,7 +19,7 @@ CALL_SECONDS: Final = 10.0
 class Ends:
     """The ends of both topics as they are when it is made; close it after use."""
 
-    def __init__(self, settings: KafkaSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: KafkaSettings, *, client_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         """Note where the topics end.
 
         Raises:
@@ -27,7 +27,7 @@ class Ends:
         """
         self._clock = clock
         self._topics = Topics.of(settings)
-        config: dict[str, Any] = {**reader_config(settings, client_id="probe"), "log_level": 0}
+        config: dict[str, Any] = {**reader_config(settings, client_id=client_id), "log_level": 0}
         self._consumer = checked(lambda: Consumer(config))
         try:
             self._consumer.assign([end for topic in self._read for end in self._ends(topic)])
@@ -36,15 +36,14 @@ class Ends:
             reason = f"Kafka at {settings.kafka_bootstrap_servers} gave no answer: {error.args[0].str()}"
             raise KafkaUnreachableError(reason) from error
 
-    def of(self, event_id: str, wait_seconds: float) -> Outcome | DeadLetter | None:
-        """Return how the event ends, or None when it has not within the time; blocks."""
+    def follow(self, wait_seconds: float) -> Iterator[Result | DeadLetter]:
+        """Yield what has come since, until so much time has passed; blocks. Records of others are passed over."""
         deadline = self._clock() + wait_seconds
         while (left := deadline - self._clock()) > 0:
             message = self._consumer.poll(min(left, POLL_SECONDS))
-            end = None if message is None or message.error() else self._read_end(message)
-            if end is not None and end.event_id == event_id:
-                return end
-        return None
+            end = None if message is None or message.error() else self._decoded(message)
+            if end is not None:
+                yield end
 
     def close(self) -> None:
         """Let Kafka go."""
@@ -68,12 +67,9 @@ class Ends:
         marks = [self._consumer.get_watermark_offsets(place, timeout=CALL_SECONDS) for place in places]
         return [TopicPartition(topic, place.partition, high) for place, (_, high) in zip(places, marks, strict=True)]
 
-    def _read_end(self, message: Message) -> Outcome | DeadLetter | None:
+    def _decoded(self, message: Message) -> Result | DeadLetter | None:
         value = message.value() or b""
         try:
-            if message.topic() == self._topics.dead_letters:
-                return decode_dead_letter(value)
-            result = decode_result(value)
-        except msgspec.DecodeError:  # somebody else's
+            return decode_dead_letter(value) if message.topic() == self._topics.dead_letters else decode_result(value)
+        except msgspec.DecodeError:  # somebody else's, or a tombstone
             return None
-        return result if isinstance(result, Outcome) else None
