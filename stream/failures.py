@@ -61,7 +61,6 @@ class Reason(StrEnum):
     INTERNAL = "internal"
     # Postponed
     POST_UNCERTAIN = "post_uncertain"
-    NOT_DUE = "not_due"
     # Held
     RATE_LIMITED = "rate_limited"
     PERMISSION_MISSING = "permission_missing"

@@ -67,7 +67,7 @@ RETRIED: Final[Mapping[Stage, tuple[Reason, ...]]] = {
         Reason.PREVIEW_MISSING,
         Reason.INTERNAL,
     ),
-    Stage.LIFECYCLE: (Reason.STORAGE_UNAVAILABLE, Reason.NOT_DUE, Reason.INTERNAL),
+    Stage.LIFECYCLE: (Reason.STORAGE_UNAVAILABLE, Reason.INTERNAL),
 }
 DEAD: Final[Mapping[Stage, tuple[Reason, ...]]] = {
     Stage.DECODE: (Reason.UNDECODABLE,),
