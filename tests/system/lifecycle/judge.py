@@ -38,8 +38,8 @@ class Judge:
     def violations(self) -> Iterator[Violation]:
         """Yield everything that is wrong."""
         yield from self._lost()
-        yield from self._early()
-        yield from self._told_early()
+        early = {**self._told_early(), **self._missing()}  # an object once, by what was seen of it rather than told
+        yield from (Violation("early", seen) for seen in early.values())
         yield from self._held_gone()
         yield from self._late()
         yield from self._untold()
@@ -103,20 +103,25 @@ class Judge:
             if sent.event_id not in ended:
                 yield Violation("lost", f"{sent} has not ended")
 
-    def _early(self) -> Iterator[Violation]:
-        history = self._history
+    def _missing(self) -> dict[str, str]:
+        """Return the objects that were gone though a record said that they would be there."""
+        history, early = self._history, {}
         for stored in history.stored:
             until = kept_until(stored, self.orders.erasure(stored.conversation_id), history.clock_seconds)
             missing = history.sightings.missing(stored.key, stored.read_at, until)
             if missing is not None:
-                yield Violation("early", f"not there at {missing:.2f}, to stay until {until:.2f}: {stored}")
+                early[stored.key] = f"not there at {missing:.2f}, to stay until {until:.2f}: {stored}"
+        return early
 
-    def _told_early(self) -> Iterator[Violation]:
+    def _told_early(self) -> dict[str, str]:
+        """Return the objects that their worker deleted before the time by its own clock."""
+        early = {}
         for told in self._history.told:
             known = self._history.stored_by_key.get(told.key, ())
             known = [one for one in known if one.read_at < told.read_at - PUT_SECONDS]
             if told.state == "expired" and known and told.at < latest(known):
-                yield Violation("early", f"{told}, stored until {latest(known):.2f}: {known}")
+                early[told.key] = f"{told}, stored until {latest(known):.2f}: {known}"
+        return early
 
     def _held_gone(self) -> Iterator[Violation]:
         """Yield what was seen after its conversation was held and gone before the release was ordered."""
