@@ -93,7 +93,7 @@ def answer(topics: Topics, order: Order, record: StoredRecord) -> tuple[str, tup
     held = {"state": "refused", "reason": "the conversation is held: release it first"}
     state = held if order.conversation_id == "held" and name == "erase" else ANSWERS[name]
     about = {"orderId": order_id(order), "conversationId": order.conversation_id, "command": name, "by": order.by}
-    told = convert({"kind": "conversation", **about, **state, "at": NOW}, ConversationRecord)
+    told = convert({"kind": "conversation", **about, **state, "at": order.ordered_at}, ConversationRecord)
     return topics.results, (key, encode(told), None)
 
 
@@ -204,10 +204,33 @@ def test_what_has_no_end_is_not_sent_again_for_an_erased_conversation(
     assert run(settings, monkeypatch, *again) == 0
     *lines, total = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["eventId"] for line in lines] == ["here"]
-    assert total == {"unfinished": 1, "erased": 1, "expiries": 1, "sent": 2}
+    assert total == {"unfinished": 1, "erased": 1, "expiries": 1, "orders": 0, "sent": 2}
     assert [record.key for record in records(settings, topics.lifecycle)] == [b"here"]
     assert run(settings, monkeypatch, "unfinished") == 1
     assert capsys.readouterr().out.endswith("; 1 events of erased conversations left out\n")
+
+
+def test_what_stands_is_ordered_again_once_the_table_is_lost(
+    settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with worker(settings) as taken:
+        assert run(settings, monkeypatch, "erase", "held", "c-1", "--yes", "--by", "ada", "--note", "article 17") == 1
+        assert run(settings, monkeypatch, "hold", "held", "c-2") == 0
+        assert run(settings, monkeypatch, "release", "c-2") == 0
+    capsys.readouterr()
+    stand = {order.conversation_id: order.order_id for order in taken if type(order).__name__ != "Release"}
+    so_far = len(list(records(settings, Topics.of(settings).lifecycle)))
+    assert run(settings, monkeypatch, "unfinished", "--orders", "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["orders"] == 2
+    found = list(records(settings, Topics.of(settings).lifecycle))
+    again = [decode_lifecycle_command(record.value or b"") for record in found][so_far:]
+    assert len(found) == so_far + 2
+    orders = {one.conversation_id: one for one in again if isinstance(one, Order)}
+    assert {(name, type(one).__name__, one.order_id) for name, one in orders.items()} == {
+        ("c-1", "Erase", stand["c-1"]),
+        ("held", "Hold", stand["held"]),
+    }
+    assert (orders["c-1"].by, orders["c-1"].note) == ("ada", "article 17")
 
 
 def test_a_deployment_without_the_table_replays_and_says_what_it_does_not_know(
