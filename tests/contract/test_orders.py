@@ -92,8 +92,9 @@ def answer(topics: Topics, order: Order, record: StoredRecord) -> tuple[str, tup
         return topics.dead_letters, (dead_letter_key(letter), encode(letter), dead_letter_headers(letter))
     held = {"state": "refused", "reason": "the conversation is held: release it first"}
     state = held if order.conversation_id == "held" and name == "erase" else ANSWERS[name]
-    about = {"orderId": order_id(order), "conversationId": order.conversation_id, "command": name, "by": order.by}
-    told = convert({"kind": "conversation", **about, **state, "at": order.ordered_at}, ConversationRecord)
+    ids = {"orderId": order_id(order), "conversationId": order.conversation_id}
+    about = {"command": name, "by": order.by, "note": order.note, "at": order.ordered_at}
+    told = convert({"kind": "conversation", **ids, **about, **state}, ConversationRecord)
     return topics.results, (key, encode(told), None)
 
 
