@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.system.chaos.guests import PICTURES
@@ -32,6 +32,8 @@ class Drop:
     event_id: str
     conversation_id: str
     name: str
+    foreign: bool = False
+    """Whether a foreign producer writes it to a partition that is not the conversation's."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Give:
     order_id: str
     conversation_id: str
     command: Command
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,17 @@ def replayed(one: Conversation) -> Iterator[Step]:
     for drop in one.drops:
         later = one.rng.choice((one.rng.uniform(4.0, 16.0), TTL_SECONDS + one.rng.uniform(-AROUND_SECONDS, 1.0)))
         if one.rng.random() < 1 / 2:
-            yield Drop(drop.at + later, drop.event_id, drop.conversation_id, drop.name)
+            yield replace(drop, at=drop.at + later)
 
 
 def held(one: Conversation) -> Iterator[Step]:
-    """Held while files come, and released before or after they would have expired."""
+    """Held while files come, and released before or after they would have expired; one is rendered again meanwhile."""
     at = one.rng.uniform(one.began, one.began + TALK_SECONDS)
+    seconds = one.rng.uniform(8.0, 35.0)
     yield from one.order("hold", at)
-    yield from one.order("release", at + one.rng.uniform(8.0, 35.0))
+    yield from one.order("release", at + seconds)
+    drop = one.rng.choice(one.drops)
+    yield replace(drop, at=max(drop.at, at) + one.rng.uniform(0.0, seconds))
 
 
 def held_at_expiry(one: Conversation) -> Iterator[Step]:
@@ -146,6 +152,16 @@ def erased_at_expiry(one: Conversation) -> Iterator[Step]:
     yield from one.order("erase", one.expiry())
 
 
+def astray(one: Conversation) -> Iterator[Step]:
+    """Files and orders of a producer whose partitioner is another: held, released, and one in two then erased."""
+    one.drops = [replace(drop, foreign=True) for drop in one.drops]
+    hold, release, erase = one.midst(), one.began + 20.0, one.began + 26.0
+    given = [*one.order("hold", hold), *one.order("release", release)]
+    if one.rng.random() < 1 / 2:
+        given += one.order("erase", erase)
+    yield from (replace(order, foreign=True) for order in given)
+
+
 def left_alone(_: Conversation) -> Iterator[Step]:
     """Nothing befalls it."""
     yield from ()
@@ -153,7 +169,7 @@ def left_alone(_: Conversation) -> Iterator[Step]:
 
 FATES: Final[tuple[Callable[[Conversation], Iterator[Step]], ...]] = (
     *(left_alone, replayed, held, erased_in_flight, left_alone, held_at_expiry, replayed, erased_at_expiry),
-    *(left_alone, refused, replayed, erased, kept, left_alone, erased_in_flight, replayed, held, left_alone),
+    *(left_alone, refused, replayed, erased, kept, astray, erased_in_flight, replayed, held, left_alone),
 )
 
 
@@ -164,7 +180,8 @@ def steps(plan: Plan) -> list[Step]:
     for number in range(count):
         rng = random.Random(f"conversation {number} of {plan.seed}")
         one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count)
-        found += [*one.drops, *FATES[number % len(FATES)](one)]
+        found += FATES[number % len(FATES)](one)
+        found += one.drops
     return sorted((step for step in found if step.at < plan.seconds), key=lambda step: step.at)
 
 
