@@ -1,7 +1,7 @@
 """What guests and operators do and when: a pure function of the seed."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -61,8 +61,9 @@ Step = Drop | Give | Change
 class Conversation:
     """The files of one conversation; what else befalls it comes after, by its fate."""
 
-    def __init__(self, rng: random.Random, number: int, began: float) -> None:
+    def __init__(self, rng: random.Random, number: int, began: float, kills: Sequence[float] = ()) -> None:
         self.rng = rng
+        self._kills = kills
         self.id = f"conversation-{number}"
         self.began = began
         times = sorted(rng.uniform(began, began + TALK_SECONDS) for _ in range(FILES_A_CONVERSATION))
@@ -88,6 +89,10 @@ class Conversation:
     def midst(self) -> float:
         """Return a moment at which all previews are there."""
         return self.began + TALK_SECONDS + self.rng.uniform(1.0, 5.0)
+
+    def before_kill(self) -> float:
+        """Return the moment of the first kill that finds all previews stored; any moment when there is none."""
+        return next((at for at in self._kills if at > self.began + TALK_SECONDS + 4.0), self.midst() + 6.0)
 
     def _drop(self, place: int, at: float) -> Drop:
         return Drop(at, f"{self.id}-event-{place}", self.id, self.rng.choice(PICTURES))
@@ -124,14 +129,13 @@ def kept(one: Conversation) -> Iterator[Step]:
 
 
 def refused(one: Conversation) -> Iterator[Step]:
-    """Held, so that it cannot be erased; released, and one in two then erased."""
-    at = one.midst()
-    yield from one.order("hold", at)
-    yield from one.order("erase", at + one.rng.uniform(2.0, 4.0))
-    released = at + one.rng.uniform(5.5, 10.0)
-    yield from one.order("release", released)
+    """Held, so that it cannot be erased, and released just before a kill, which lets both be delivered again."""
+    killed = one.before_kill()
+    yield from one.order("hold", killed - one.rng.uniform(2.0, 4.0))
+    yield Give(killed - one.rng.uniform(0.3, 0.6), f"{one.id}-refused-erase", one.id, "erase")
+    yield Give(killed - one.rng.uniform(0.05, 0.25), f"{one.id}-release", one.id, "release")
     if one.rng.random() < 1 / 2:
-        yield from one.order("erase", released + one.rng.uniform(2.0, 4.0))
+        yield from one.order("erase", killed + one.rng.uniform(10.0, 14.0))
 
 
 def erased_in_flight(one: Conversation) -> Iterator[Step]:
@@ -143,8 +147,9 @@ def erased_in_flight(one: Conversation) -> Iterator[Step]:
 
 
 def erased(one: Conversation) -> Iterator[Step]:
-    """Erased while all previews are there."""
-    yield from one.order("erase", one.midst())
+    """Erased while all previews are there; one in two just before a kill."""
+    at = one.before_kill() - one.rng.uniform(0.0, 0.3) if one.rng.random() < 1 / 2 else one.midst()
+    yield from one.order("erase", at)
 
 
 def erased_at_expiry(one: Conversation) -> Iterator[Step]:
@@ -176,10 +181,11 @@ FATES: Final[tuple[Callable[[Conversation], Iterator[Step]], ...]] = (
 def steps(plan: Plan) -> list[Step]:
     """Return what guests and operators do, and when workers get another time to live, in order."""
     found: list[Step] = [Change(mishap.at, ttl) for mishap, ttl in _changes(plan)]
+    kills = [mishap.at for mishap in mishaps(plan) if mishap.action == "kill"]
     count = max(len(FATES), plan.files // FILES_A_CONVERSATION)
     for number in range(count):
         rng = random.Random(f"conversation {number} of {plan.seed}")
-        one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count)
+        one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count, kills)
         found += FATES[number % len(FATES)](one)
         found += one.drops
     return sorted((step for step in found if step.at < plan.seconds), key=lambda step: step.at)
