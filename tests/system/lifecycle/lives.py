@@ -60,13 +60,13 @@ class Lives:
         It is late when the object was certainly still there after one life of a worker, by its own clock, had worked on
         the partition for ALLOWED_SECONDS without a break since the object was due.
         """
-        seen_until, sure = life.presence.seen_until, False
+        seen_until, gone_by, sure = life.presence.seen_until, life.presence.gone_by or math.inf, False
         for run in self._history.ownership.runs(life.stored.partition):
             due_at = self._due(life, run.clock_seconds)
             least = max(due_at, run.began) + ALLOWED_SECONDS
             if least <= min(run.ended, seen_until):
                 return False
-            sure |= run.began <= due_at and least <= run.ended
+            sure |= run.began <= due_at <= gone_by and least <= run.ended
         return True if sure else None
 
     def lateness(self, life: Life) -> float:

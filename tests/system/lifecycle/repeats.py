@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from tests.system.lifecycle.history import History, Told
 from tests.system.lifecycle.orders import Orders
 
-TOLD_SECONDS: Final = 1.5
+TOLD_SECONDS: Final = 0.5
 """How long after a preview was told to have ended a kill may bring that again: its row is deleted at once."""
 ANSWERED_SECONDS: Final = 15.0
 """The same of the answer to an order: its offset waits for those before it, and for the next commit."""
