@@ -7,6 +7,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from stream.kafka.clients import client_config
+from stream.records.conversations import rows_of
 from tests.harness.judge import said_twice
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio
@@ -14,6 +15,8 @@ from tests.system.progress import uncommitted
 from tests.system.rig import Rig, running
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+NOTHING_SENT = {"unfinished": 0, "erased": 0, "expiries": 0, "orders": 0, "sent": 0}
 
 
 def unfinished(rig: Rig, *options: str) -> tuple[int, list[str], dict[str, int]]:
@@ -34,6 +37,13 @@ def settled(rig: Rig) -> bool:
     return not uncommitted(rig.product.kafka_settings, *rig.topics.read)
 
 
+def held(rig: Rig) -> dict[str, str]:
+    """Return which conversations are held, and by whom, as was ordered again."""
+    rows = rows_of(rig.records(rig.topics.conversations_changelog))
+    orders = {record.order_id: record.by for record in rig.ledger.conversations}
+    return {name: orders[row.order_id] for name, row in rows.items() if row.state == "held"}
+
+
 def due_rows(rig: Rig, kind: str) -> int:
     rows = rig.records(rig.topics.due_changelog)
     return sum(row.value is not None and (row.key or b"").startswith(kind.encode()) for row in rows)
@@ -50,20 +60,22 @@ def test_lost_changelogs_are_told_and_what_they_held_is_sent_again(
         waiting = rig.drop("later.png", rig.files.url("/status/503"), conversationId="waiting")
         rig.wait("its retry", lambda: rig.logged("attachment.retry") > 0)
         rig.wait("everything to be committed", lambda: settled(rig))
-        changelogs = (rig.topics.links_changelog, rig.topics.due_changelog)
-        lose(rig, changelogs)
+        assert rig.product.run("stream", "hold", "done-0", "--by", "ada")[0] == 0
+        lose(rig, rig.topics.changelogs)
         rig.wait("the worker to be unready", lambda: rig.readiness()[0] == 503)
         assert worker.running
         assert worker.stop(60) == 0
 
         code, printed = rig.product.run("stream", "topics")
-        assert (code, printed.count("created")) == (0, 2)
+        assert (code, printed.count("created")) == (0, 3)
+        assert unfinished(rig, "--orders", "--yes")[2] == {**NOTHING_SENT, "unfinished": 1, "orders": 1, "sent": 1}
         rig.product.settings |= {"RETRY_BASE_SECONDS": "0.1", "RETRY_SOURCE_MAX_ATTEMPTS": "2"}
         worker = rig.product.add_worker()
         assert unfinished(rig)[:2] == (1, [waiting])
         again = unfinished(rig, "--again", "--expiries", "--yes", "--rate", "0")
-        assert again == (0, [waiting], {"unfinished": 1, "erased": 0, "expiries": 4, "orders": 0, "sent": 5})
-        rig.wait("the orders to wait for their time", lambda: due_rows(rig, f"again/{rig.topics.lifecycle}/") == 4)
+        assert again == (0, [waiting], {**NOTHING_SENT, "unfinished": 1, "expiries": 4, "sent": 5})
+        rig.wait("the hold", lambda: held(rig) == {"done-0": "ada"})
+        rig.wait("the orders to wait for their time", lambda: due_rows(rig, "expire/") == 4)
         rig.wait_for_ends([waiting])
         assert unfinished(rig)[:2] == (0, [])
 
