@@ -53,10 +53,18 @@ CHANNELS: Final[Mapping[str, Channel]] = {
         "preview", "Stored previews that wait to be posted", KEY, (*CARRIED, *RENDERED), ("send", "receive")
     ),
     "lifecycle": Channel(
-        "lifecycle-command", "What is to be done to previews when it is due", KEY, RETRIED, ("send", "receive")
+        "lifecycle-command",
+        "What is to be done to previews when it is due, and orders about whole conversations",
+        KEY,
+        RETRIED,
+        ("send", "receive"),
     ),
     "results": Channel(
-        "result", "One outcome an event, and what happens to its preview", KEY, (headers.EVENT_ID,), ("send",)
+        "result",
+        "One outcome an event, what happens to its preview, and the answers to orders",
+        KEY,
+        (headers.EVENT_ID,),
+        ("send",),
     ),
     "dead_letters": Channel(
         "dead-letter", "Records that are ours to mend", "An id of the letter's own", LETTER, ("send", "receive")

@@ -27,7 +27,8 @@ from stream.topics import specs
 
 DOCS = Path(__file__).parents[2] / "docs"
 MESSAGES_PAGE = (DOCS / "messages.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```json (\S+)\n(.*?)^```", MESSAGES_PAGE, re.MULTILINE | re.DOTALL)
+LIFECYCLE_PAGE = (DOCS / "lifecycle.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```json (\S+)\n(.*?)^```", MESSAGES_PAGE + LIFECYCLE_PAGE, re.MULTILINE | re.DOTALL)
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "attachment": decode_attachment,
     "preview": decode_preview,

@@ -21,6 +21,8 @@ from tests.system.rig import Rig, running
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 BEFORE, AFTER = 4, 8
+ERASED = 6
+"""Conversations of which nothing may come any more, wherever they belong."""
 AWAY = Fault(kind="status", call="post_to_communication", status=503)
 Place = tuple[int, bytes]
 
@@ -68,6 +70,7 @@ def test_growing_under_load_loses_nothing_and_says_nothing_twice(rig: Rig) -> No
     first, second = rig.product.add_worker(), rig.product.add_worker()
     done = drop(rig, "done", 12)
     rig.wait_for_ends()
+    assert rig.product.run("stream", "erase", *done[:ERASED], "--yes")[0] == 0
     rig.genesys.control.add_fault(AWAY)  # what comes now waits in the due table, and behind a lane that is held
     waiting = drop(rig, "waiting", 24)
     rig.wait("the breaker", lambda: any(rig.logged("lane.held", number) for number in (0, 1)))
@@ -77,7 +80,7 @@ def test_growing_under_load_loses_nothing_and_says_nothing_twice(rig: Rig) -> No
     assert first.stop(60) == 0
     assert is_unfinished(rig)
     meanwhile = drop(rig, "meanwhile", 12)  # the bridge goes on
-    tables = {topic: rows(rig, topic) for topic in (rig.topics.links_changelog, rig.topics.due_changelog)}
+    tables = {topic: rows(rig, topic) for topic in rig.topics.changelogs}
     with grown(rig):
         code, printed = rig.product.run("stream", "topics", "--grow", "--json")
         assert code == 0, printed
@@ -93,13 +96,17 @@ def test_growing_under_load_loses_nothing_and_says_nothing_twice(rig: Rig) -> No
         for number, event_id in enumerate(done):  # its conversation's id, too
             place = (partition_of(event_id.encode(), AFTER), event_id.encode())
             assert place in rows(rig, rig.topics.links_changelog), number
+        erased = {(partition_of(event_id.encode(), AFTER), event_id.encode()) for event_id in done[:ERASED]}
+        assert set(rows(rig, rig.topics.conversations_changelog)) == erased
         assert rig.product.run("stream", "topics", "--check")[0] == 0
         rig.genesys.control.clear_faults()
         workers = [rig.product.add_worker(), rig.product.add_worker()]
         drop_again(rig, [*done, *waiting, *meanwhile])
         drop(rig, "after", 24)
+        late = [rig.drop(conversationId=event_id, eventId=f"late-{event_id}") for event_id in done[:ERASED]]
         rig.wait_for_ends(timeout_seconds=90)
         rig.wait("everything to be committed", lambda: not is_unfinished(rig))
+        assert {rig.verdict(event_id) for event_id in late} == {"erased"}
         assert {record.position.partition for record in rig.records(rig.topics.previews)} == set(range(AFTER))
         assert all(worker.stop(60) == 0 for worker in workers)
         rig.assert_sound()
