@@ -85,6 +85,7 @@ def test_a_backfill_publishes_what_is_missing_once_and_a_second_one_nothing(rig:
         {
             "conversations": 13,
             "unread": 0,
+            "erased": 0,
             "files": 15,
             "known": {"event_id": 3, "file_name": 3, "message": 3},
             "would_publish": 6,
