@@ -45,7 +45,7 @@ class Judge:
         yield from self._held_gone()
         yield from self._late()
         yield from self._untold()
-        yield from (Violation("twice", str(one)) for one in self.repeats if not one.explained)
+        yield from (Violation("twice", str(one)) for one in self.repeats if not one.cause)
         yield from self._answers()
         yield from self._posted_after_erase()
         yield from self._not_refused()
@@ -84,8 +84,12 @@ class Judge:
         return sum(not life.ended and life.due_at == math.inf for life in self.lives)
 
     def copies(self) -> int:
-        """Return how many records came again because a worker had been killed or frozen."""
-        return sum(one.explained for one in self.repeats)
+        """Return how many records came again because a worker had been killed or frozen after the first."""
+        return sum(one.cause == "killed" for one in self.repeats)
+
+    def thawed(self) -> int:
+        """Return how many records a worker wrote that had been frozen, after another one had written them."""
+        return sum(one.cause == "thawed" for one in self.repeats)
 
     def posted_in_freezes(self) -> int:
         """Return how many posts after an erasure were made while a worker was frozen, or just after one went on."""

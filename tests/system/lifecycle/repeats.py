@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tests.system.lifecycle.history import History, Told
 from tests.system.lifecycle.orders import Orders
@@ -14,8 +14,13 @@ ANSWERED_SECONDS: Final = 15.0
 """The same of the answer to an order: its offset waits for those before it, and for the next commit."""
 AFTER_SECONDS: Final = 45.0
 """How long after a kill it may come: the session ends, the group is balanced, tables are read back."""
+THAW_SECONDS: Final = 2.0
+"""How long after a worker that was frozen goes on it may bring to its end what it had begun."""
 SIGNAL_SECONDS: Final = 0.25
 """How long it may take from the note of a kill until nothing more comes of the worker."""
+
+
+Cause = Literal["killed", "thawed", ""]
 
 
 class Repeat(NamedTuple):
@@ -24,7 +29,7 @@ class Repeat(NamedTuple):
     what: str
     first_at: float
     again_at: float
-    explained: bool
+    cause: Cause
 
 
 def repeats(history: History, orders: Orders) -> Iterator[Repeat]:
@@ -36,10 +41,10 @@ def repeats(history: History, orders: Orders) -> Iterator[Repeat]:
         for first, again in pairwise(tolds):
             if not _stored_between(history, key, first.taken_at, again.taken_at):
                 what, times = f"{key} {first.state}, {again.state}", (first.taken_at, again.taken_at)
-                yield Repeat(what, *times, explained=_explained(history, *times, TOLD_SECONDS))
+                yield Repeat(what, *times, cause=_cause(history, *times, TOLD_SECONDS))
     for one, other in orders.repeated():
         what, times = f"{one.command} {one.order_id} {one.state}, {other.state}", (one.taken_at, other.taken_at)
-        yield Repeat(what, *times, explained=_explained(history, *times, ANSWERED_SECONDS))
+        yield Repeat(what, *times, cause=_cause(history, *times, ANSWERED_SECONDS))
 
 
 def _stored_between(history: History, key: str, after: float, before: float) -> bool:
@@ -47,10 +52,14 @@ def _stored_between(history: History, key: str, after: float, before: float) -> 
     return any(after < one.taken_at < before for one in stored)
 
 
-def _explained(history: History, first_at: float, again_at: float, within_seconds: float) -> bool:
-    """Tell whether a worker was killed or frozen just after the first record, and another one made the second soon."""
-    return any(
-        first_at - SIGNAL_SECONDS <= trouble.began <= first_at + within_seconds
-        and again_at <= trouble.ended + AFTER_SECONDS
-        for trouble in history.troubles
-    )
+def _cause(history: History, first_at: float, again_at: float, within_seconds: float) -> Cause:
+    """Tell what explains a copy: a worker that ended, or froze, just after the first record, or one that went on."""
+    for trouble in history.troubles:
+        begun_in_time = first_at - SIGNAL_SECONDS <= trouble.began <= first_at + within_seconds
+        if begun_in_time and again_at <= trouble.ended + AFTER_SECONDS:
+            return "killed"
+    for trouble in history.troubles:
+        thawed = trouble.kind == "freeze" and trouble.ended <= again_at <= trouble.ended + THAW_SECONDS
+        if thawed and trouble.began <= first_at <= trouble.ended + THAW_SECONDS:
+            return "thawed"
+    return ""

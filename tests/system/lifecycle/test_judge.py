@@ -173,6 +173,14 @@ def test_a_kill_long_before_or_long_after_explains_no_copy() -> None:
         assert found(history((9.0, 30.25), told=again, troubles=[Trouble("kill", at, at)])) == ["twice"]
 
 
+def test_an_end_told_again_by_a_worker_that_was_frozen_meanwhile_counts_apart() -> None:
+    again = [TOLD, replace(TOLD, taken_at=40.5)]
+    judge = Judge(history((9.0, 30.25), told=again, troubles=[Trouble("freeze", 29.0, 40.0)]))
+    assert (list(judge.violations()), judge.copies(), judge.thawed()) == ([], 0, 1)
+    for began, ended in ((31.5, 40.0), (29.0, 38.0)):
+        assert found(history((9.0, 30.25), told=again, troubles=[Trouble("freeze", began, ended)])) == ["twice"]
+
+
 def test_an_object_that_was_stored_anew_may_end_anew() -> None:
     anew = replace(STORED, taken_at=35.0, expires_at=55.0)
     told = [TOLD, replace(TOLD, at=55.3, taken_at=55.5)]

@@ -32,6 +32,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Conversations."""
     twice: int
     copies: int
+    thawed: int
     lost: int
     held_gone: int
     untold: int
@@ -74,6 +75,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
             "held": len(judge.held()),
             "erased": len(judge.erased()),
             "copies": judge.copies(),
+            "thawed": judge.thawed(),
             "posted_in_freezes": judge.posted_in_freezes(),
             "kept": judge.kept(),
             "extended": judge.extended(),
