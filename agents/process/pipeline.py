@@ -134,7 +134,7 @@ class Pipeline:
             due=self.due,
             send=self._broker.send,
             conversations=self._conversations,
-            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            post_of=self.links.get,
             partitions=settings.topic_partitions,
             policy=safe.policy,
             guard=safe.guard,

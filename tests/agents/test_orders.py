@@ -6,7 +6,7 @@ import pytest
 
 from agents.lifecycle import HELD_SECONDS, LifecycleAgent
 from agents.object_keys import conversation_prefix
-from agents.routing import Agent
+from agents.routing import Agent, Task
 from agents.row_names import expiry_row, is_expiry, lapse_row, retry_row
 from agents.said import LinkRow
 from agents.tables.due import DueRow
@@ -23,6 +23,7 @@ from stream.messages import (
     decode_lifecycle_command,
     encode,
 )
+from stream.records.headers import Delivery, as_dict
 from tests.agents.worlds import HOME, NOW, SECRET, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
@@ -211,6 +212,27 @@ async def test_a_copy_of_an_event_that_was_said_before_the_erasure_gets_no_secon
     await case.order(ERASE)
     await case.world.run(attachments(case), encode(ATTACHMENT))
     assert case.world.outcomes() == []
+
+
+async def test_a_copy_that_is_being_rendered_when_its_conversation_is_erased_gets_no_second_end() -> None:
+    case = Case()
+    await case.world.links.put(HOME, ATTACHMENT.event_id, LinkRow(state="sent", message_id="m1"))
+
+    async def run(task: Task[Attachment]) -> None:
+        await case.order(ERASE)
+        case.world.conversations.refuse_erased(HOME, task.message.conversation_id)
+
+    await case.world.run(Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=run), encode(ATTACHMENT))
+    assert case.world.outcomes() == []
+
+
+@pytest.mark.parametrize("delivery", [Delivery(attempt=2, renders=1), Delivery(replays=1)])
+async def test_a_file_that_is_rendered_again_ends_as_erased_although_a_post_of_it_was_tried(delivery: Delivery) -> None:
+    case = Case()
+    await case.world.links.put(HOME, ATTACHMENT.event_id, LinkRow(state="sending", not_before=NOW))
+    await case.order(ERASE)
+    await case.world.run(attachments(case), encode(ATTACHMENT), as_dict(delivery.to_headers()))
+    assert [one.verdict for one in case.world.outcomes()] == ["erased"]
 
 
 async def test_a_held_preview_stays_past_its_time_and_expires_once_released() -> None:

@@ -121,7 +121,7 @@ class World:
             due=self.due,
             send=self.send,
             conversations=self.conversations,
-            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            post_of=self.links.get,
             partitions=PARTITIONS,
             policy=self.policy,
             guard=self.guard,
