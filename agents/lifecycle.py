@@ -144,16 +144,16 @@ class LifecycleAgent:
         """Decide what becomes of a preview: it ends now, or is left as it is, or its row is put off."""
         name = expiry_row(command.object_key)
         row = self._due.get(partition, name)
+        is_erased = self._conversations.is_erased(partition, command.conversation_id)
         if row is not None and row.due_at > self._clock():  # rendered again, e.g. by a replay; held; a clock was ahead
             self._due.look_again(partition, name)
-        elif row is None and command.expires_at > self._clock():  # ordered anew after the table was lost
+        elif row is None and not is_erased and command.expires_at > self._clock():  # ordered anew: the table was lost
             await self._due.put(partition, name, self._row(command, command, command.expires_at))
         elif row is None and not await self._store.exists(command.object_key):
             pass  # it was carried out before
         elif self._conversations.is_held(partition, command.conversation_id):
             await self._due.put(partition, name, self._row(command, command, self._clock() + HELD_SECONDS))
         else:
-            is_erased = self._conversations.is_erased(partition, command.conversation_id)
             endings.append(Ending(command, row, "erased" if is_erased else "expired"))
 
     async def _alone(self, command: Expire, partition: int) -> None:

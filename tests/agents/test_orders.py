@@ -80,9 +80,9 @@ def object_key(conversation_id: str, number: int) -> str:
     return f"{conversation_prefix(SECRET, conversation_id)}{number:040x}.webp"
 
 
-def expiry(conversation_id: str, key: str) -> DueRow:
-    command = Expire(event_id=f"e-{key[-6:]}", conversation_id=conversation_id, object_key=key, expires_at=EXPIRES_AT)
-    return DueRow(due_at=EXPIRES_AT, topic=TOPICS.lifecycle, key=conversation_id.encode(), value=encode(command))
+def expiry(conversation_id: str, key: str, *, expires_at: float = EXPIRES_AT) -> DueRow:
+    command = Expire(event_id=f"e-{key[-6:]}", conversation_id=conversation_id, object_key=key, expires_at=expires_at)
+    return DueRow(due_at=expires_at, topic=TOPICS.lifecycle, key=conversation_id.encode(), value=encode(command))
 
 
 async def test_an_erasure_deletes_the_previews_of_its_conversation_alone_and_says_so() -> None:
@@ -138,6 +138,18 @@ async def test_a_put_that_was_given_up_and_lands_after_the_erasure_is_deleted_to
     assert case.store.objects == {}
     assert case.told("erased") == [landed[0]]
     assert [name for name in case.world.waiting() if is_expiry(name)] == []
+
+
+async def test_what_an_erasure_lets_expire_before_its_time_is_told_once_although_its_command_comes_again() -> None:
+    case = Case()
+    key = object_key(CONVERSATION, 0)
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 5000))
+    await case.order(ERASE)
+    await case.live_until(NOW + 60)
+    (sent,) = case.world.to(TOPICS.lifecycle)
+    await case.world.run(case.agent, sent.value)
+    await case.live_until(NOW + 5000)
+    assert case.told("erased") == [key]
 
 
 async def test_an_expiry_that_was_sent_before_the_erasure_tells_nothing_more() -> None:
