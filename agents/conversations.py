@@ -106,10 +106,11 @@ class Conversations:
 
         A PUT may have been under way when its worker was killed, or gave it up. Looks once while the partition stays.
         """
-        if self._tidied.add(partition, conversation_id):
+        if not self._tidied.has(partition, conversation_id):
             for name, row in await self.previews(partition, conversation_id):
                 await self.look_later(partition, name, row)
             await self.hasten_retries(partition, conversation_id)
+            self._tidied.add(partition, conversation_id)
 
     def _is(self, partition: int, conversation_id: str, state: str) -> bool:
         row = self._rows.get(partition, conversation_id)
@@ -126,11 +127,13 @@ class Tidied:
     def __init__(self) -> None:
         self._seen: defaultdict[int, set[str]] = defaultdict(set)
 
-    def add(self, partition: int, conversation_id: str) -> bool:
-        """Return whether a conversation was not looked through yet, and note that it is now."""
-        new = conversation_id not in self._seen[partition]
+    def has(self, partition: int, conversation_id: str) -> bool:
+        """Return whether a conversation was looked through."""
+        return conversation_id in self._seen.get(partition, ())
+
+    def add(self, partition: int, conversation_id: str) -> None:
+        """Note that a conversation was looked through, to the end."""
         self._seen[partition].add(conversation_id)
-        return new
 
     def put(self, partition: int, key: bytes, row: ConversationRow) -> None:
         """Note nothing: an erasure looks by itself."""

@@ -10,7 +10,7 @@ from agents.routing import Agent, Task
 from agents.row_names import expiry_row, is_expiry, lapse_row, retry_row
 from agents.said import LinkRow
 from agents.tables.due import DueRow
-from stream.failures import Reason, Retryable, Stage
+from stream.failures import Held, Reason, Retryable, Stage
 from stream.messages import (
     Attachment,
     Erase,
@@ -216,6 +216,21 @@ async def test_what_a_killed_worker_had_stored_before_it_knew_of_the_erasure_goe
     await case.live_until(NOW + 60)
     assert case.store.objects == {}
     assert len(case.told("erased")) == 1
+
+
+async def test_what_was_left_of_an_erased_conversation_goes_although_the_first_look_was_cut_off() -> None:
+    case = Case()
+    await case.order(ERASE)
+    key = object_key(CONVERSATION, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 5000))
+    case.world.due_log.failing = Held(Reason.MEMBERSHIP_UNCERTAIN, "whose?", 1.0)
+    with pytest.raises(Held):
+        await case.world.run(attachments(case), encode(ATTACHMENT))
+    case.world.due_log.failing = None
+    await case.world.run(attachments(case), encode(ATTACHMENT))
+    await case.live_until(NOW + 60)
+    assert case.store.objects == {}
 
 
 async def test_a_copy_of_an_event_that_was_said_before_the_erasure_gets_no_second_end() -> None:
