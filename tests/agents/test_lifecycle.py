@@ -178,6 +178,16 @@ async def test_a_row_that_stays_is_looked_at_again_when_nobody_has_carried_its_c
     assert await life.sweep() == first
 
 
+async def test_while_nobody_carries_a_command_out_it_is_sent_ever_more_seldom() -> None:
+    life = Life()
+    await life.stored(1)
+    sent = 0
+    for quarter in range(4 * 24):
+        life.world.clock.now = EXPIRES_AT + quarter * LOOK_AGAIN_SECONDS / 4
+        sent += len(await life.sweep())
+    assert sent == 6  # after 0, 1, 2, 4, 8 and 16 hours
+
+
 async def test_an_order_without_a_row_is_carried_out_when_the_object_is_there() -> None:
     life = Life()
     life.store.objects["c/1.webp"] = b"RIFF"
