@@ -80,7 +80,9 @@ class LifecycleAgent:
         results: Results,
         metrics: Metrics,
         clock: Callable[[], float],
+        may_delete: Callable[[], None],
     ) -> None:
+        """Take the parts; `may_delete` raises Held while the partitions may be another worker's."""
         self._topics = topics
         self._store = store
         self._due = due
@@ -92,6 +94,7 @@ class LifecycleAgent:
         self._results = results
         self._metrics = metrics
         self._clock = clock
+        self._may_delete = may_delete
 
     async def run(self, task: Task[LifecycleCommand]) -> None:
         """Carry out one command, or several that were due at once."""
@@ -129,6 +132,7 @@ class LifecycleAgent:
     async def _expire(self, commands: Sequence[Expire], partition: int, attempt: int) -> None:
         endings: list[Ending] = []
         await side_by_side(self._sort(command, partition, endings) for command in commands)
+        self._may_delete()  # else a worker that was frozen deletes what another holds, or has rendered again, since
         try:
             await self._store.delete([ending.command.object_key for ending in endings])
         except (Refused, Retryable) as failure:

@@ -56,6 +56,8 @@ class Broker:
     flow: Flow
     owned_seconds: Callable[[], float]
     """For how much longer the partitions are certainly this worker's."""
+    certainly_ours: Callable[[], None]
+    """Raises Held where `owned_seconds` is none."""
 
 
 class Pipeline:
@@ -213,4 +215,5 @@ class Pipeline:
             results=self._results,
             metrics=self._metrics,
             clock=time.time,
+            may_delete=self._broker.certainly_ours,
         )

@@ -24,6 +24,7 @@ class Life(Bench):
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=lambda: None,
         )
         self.ender = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 

@@ -49,6 +49,7 @@ class Case:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=lambda: None,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 
