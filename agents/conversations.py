@@ -32,6 +32,7 @@ class Conversations:
         lifecycle_topic: str,
         key_secret: Secret,
         erased_seconds: float,
+        ttl_seconds: float,
         settling_seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -39,7 +40,8 @@ class Conversations:
 
         An erasure is remembered for `erased_seconds`, as long as a record of it can come.
 
-        After `settling_seconds` no PUT that was given up can be under way any more.
+        After `settling_seconds` no PUT that was given up can be under way any more; a preview is stored to live for
+        `ttl_seconds`.
         """
         self.locks = Locks[str]()
         self._rows = rows
@@ -47,6 +49,7 @@ class Conversations:
         self._lifecycle_topic = lifecycle_topic
         self._key_secret = key_secret
         self._erased_seconds = erased_seconds
+        self._ttl_seconds = ttl_seconds
         self._settling_seconds = settling_seconds
         self._clock = clock
         self._tidied = tidied
@@ -97,8 +100,12 @@ class Conversations:
         for key, _ in await self._due.beginning_with(partition, retries_of(conversation_id)):
             await self._due.hasten(partition, key)
 
+    def may_land(self, expires_at: float) -> bool:
+        """Return whether a PUT of a preview that is to live until then may still be under way."""
+        return self._clock() < expires_at - self._ttl_seconds + self._settling_seconds
+
     async def look_later(self, partition: int, name: str, row: DueRow) -> None:
-        """Let a preview expire that is not stored, as far as is known, and may be in a moment."""
+        """Let a preview expire that may be stored in a moment."""
         await self._due.move(partition, name, row, self._clock() + self._settling_seconds)
 
     async def tidy(self, partition: int, conversation_id: str) -> None:

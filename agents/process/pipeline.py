@@ -105,6 +105,7 @@ class Pipeline:
             lifecycle_topic=self._topics.lifecycle,
             key_secret=settings.object_key_secret,
             erased_seconds=settings.erased_seconds,
+            ttl_seconds=settings.preview_ttl_seconds,
             settling_seconds=SETTLING_TIMEOUTS * settings.s3_timeout_seconds,
             clock=time.time,
         )

@@ -141,6 +141,21 @@ async def test_a_put_that_was_given_up_and_lands_after_the_erasure_is_deleted_to
     assert [name for name in case.world.waiting() if is_expiry(name)] == []
 
 
+@pytest.mark.parametrize("lists", [True, False])
+async def test_a_second_put_that_was_given_up_and_lands_after_the_erasure_is_deleted_too(lists: bool) -> None:  # noqa: FBT001
+    case = Case()
+    case.store.lists = lists
+    key = object_key(CONVERSATION, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 1000))
+    await case.order(ERASE)
+    assert case.store.objects == {}
+    case.store.objects[key] = b"RIFF"
+    await case.live_until(NOW + 60)
+    assert case.store.objects == {}
+    assert (case.told("erased"), case.answered()) == ([key], [("o1", "erased", 1)])
+
+
 async def test_what_an_erasure_lets_expire_before_its_time_is_told_once_although_its_command_comes_again() -> None:
     case = Case()
     key = object_key(CONVERSATION, 0)

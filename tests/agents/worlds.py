@@ -113,6 +113,7 @@ class World:
             lifecycle_topic=TOPICS.lifecycle,
             key_secret=SECRET,
             erased_seconds=10_000.0,
+            ttl_seconds=1000.0,
             settling_seconds=60.0,
             clock=self.clock,
         )
