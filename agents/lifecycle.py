@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from agents.conversations import Conversations
+from agents.kafka.sender import Send
 from agents.orders import Orders
 from agents.results import Results
 from agents.routing import Task
@@ -31,6 +32,7 @@ from stream.messages import (
     decode_lifecycle_command,
     encode,
 )
+from stream.records.homes import partition_of
 from stream.telemetry import Metrics
 from stream.topics import Topics
 
@@ -81,8 +83,13 @@ class LifecycleAgent:
         metrics: Metrics,
         clock: Callable[[], float],
         may_delete: Callable[[], None],
+        send: Send,
+        partitions: int,
     ) -> None:
-        """Take the parts; `may_delete` raises Held while the partitions may be another worker's."""
+        """Take the parts; `may_delete` raises Held while the partitions may be another worker's.
+
+        `partitions` is how many each topic has.
+        """
         self._topics = topics
         self._store = store
         self._due = due
@@ -95,6 +102,8 @@ class LifecycleAgent:
         self._metrics = metrics
         self._clock = clock
         self._may_delete = may_delete
+        self._send = send
+        self._partitions = partitions
 
     async def run(self, task: Task[LifecycleCommand]) -> None:
         """Carry out one command, or several that were due at once."""
@@ -110,11 +119,32 @@ class LifecycleAgent:
                 await self._end((command,), partition, task.delivery.attempt)
 
     async def _end(self, commands: Sequence[Expire | Forget], partition: int, attempt: int) -> None:
-        expires = [command for command in commands if isinstance(command, Expire)]
+        expires: list[Expire] = []
+        away: list[tuple[Expire, int]] = []
+        for command in commands:
+            if isinstance(command, Expire):
+                home = partition_of(command.conversation_id.encode(), self._partitions)
+                (expires.append(command) if home == partition else away.append((command, home)))
+        await side_by_side(self._send_home(command, partition, home) for command, home in away)
         async with self._conversations.locks.all({command.conversation_id for command in expires}):
             await self._expire(expires, partition, attempt)
         forgets = (command for command in commands if isinstance(command, Forget))
         await side_by_side(self._forget(command.event_id, partition) for command in forgets)
+
+    async def _send_home(self, command: Expire, partition: int, home: int) -> None:
+        """Send an expiry to where its conversation may be held, and its preview rendered again since.
+
+        It was away before topics were given more partitions, or by a producer's partitioner before all was sent home.
+        """
+        name = expiry_row(command.object_key)
+        row = self._due.get(partition, name)
+        if row is not None and row.due_at > self._clock():
+            self._due.look_again(partition, name)
+            return
+        key, value = command.conversation_id.encode(), encode(command)
+        await self._send(self._topics.lifecycle, key=key, value=value, partition=home)
+        if row is not None:
+            await self._due.delete(partition, name, only=row)
 
     async def _forget(self, event_id: str, partition: int) -> None:
         if not self._is_renewed(forget_row(event_id), partition):  # e.g. posted again after a late replay

@@ -217,4 +217,6 @@ class Pipeline:
             metrics=self._metrics,
             clock=time.time,
             may_delete=self._broker.certainly_ours,
+            send=self._broker.send,
+            partitions=self._settings.topic_partitions,
         )

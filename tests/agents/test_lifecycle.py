@@ -9,14 +9,19 @@ from agents.side_by_side import AT_ONCE
 from agents.tables.due import LOOK_AGAIN_SECONDS, DueRow
 from stream.failures import Held, Reason, Retryable, Stage
 from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
-from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
+from tests.agents.changelogs import PARTITIONS
+from tests.agents.worlds import NOW, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
+CONVERSATIONS = [at_home(name) for name in ("a", "b", "c")]
 
 
 def expire(number: int) -> Expire:
     return Expire(
-        event_id=f"e{number}", conversation_id=f"c{number % 3}", object_key=f"c/{number}.webp", expires_at=EXPIRES_AT
+        event_id=f"e{number}",
+        conversation_id=CONVERSATIONS[number % 3],
+        object_key=f"c/{number}.webp",
+        expires_at=EXPIRES_AT,
     )
 
 
@@ -37,6 +42,8 @@ class Life:
             metrics=self.world.metrics,
             clock=self.world.clock,
             may_delete=self.may_delete,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=agent.run)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agents.kafka.lane import Record
 from agents.lifecycle import HELD_SECONDS, LifecycleAgent
 from agents.object_keys import conversation_prefix
 from agents.routing import Agent, Task
@@ -24,6 +25,8 @@ from stream.messages import (
     encode,
 )
 from stream.records.headers import Delivery, as_dict
+from stream.records.homes import partition_of
+from tests.agents.changelogs import PARTITIONS
 from tests.agents.worlds import HOME, NOW, SECRET, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
@@ -50,6 +53,8 @@ class Case:
             metrics=self.world.metrics,
             clock=self.world.clock,
             may_delete=lambda: None,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 
@@ -350,6 +355,24 @@ async def test_an_order_in_another_partition_is_sent_to_the_home_of_its_conversa
     (sent,) = case.world.to(TOPICS.lifecycle)
     assert (sent.key, sent.value, sent.partition != HOME) == (b"somebody", encode(away), True)
     assert case.world.answers() == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_an_expiry_in_another_partition_is_carried_out_where_its_conversation_may_be_held(held: bool) -> None:  # noqa: FBT001
+    case = Case()
+    elsewhere = "somebody"
+    key = object_key(elsewhere, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(elsewhere, key))
+    home = partition_of(elsewhere.encode(), PARTITIONS)
+    if held:
+        await case.world.conversations.hold(home, Hold(conversation_id=elsewhere))
+    await case.live_until(EXPIRES_AT)
+    sent = case.world.to(TOPICS.lifecycle)[-1]
+    assert (sent.partition, expiry_row(key) in case.world.waiting(), key in case.store.objects) == (home, False, True)
+    record = Record(TOPICS.lifecycle, home, 7, sent.key, sent.value, {})
+    await case.world.routing.job(case.agent)(record)
+    assert (key in case.store.objects, case.told("expired")) == ((True, []) if held else (False, [key]))
 
 
 async def test_an_erasure_is_forgotten_when_no_record_can_come_any_more() -> None:
