@@ -8,6 +8,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream.kafka.clients import KafkaUnreachableError, checked, reader_config
+from stream.kafka.snapshot import marks
 from stream.messages import DeadLetter, Result, decode_dead_letter, decode_result
 from stream.settings import KafkaSettings
 from stream.topics import Topics
@@ -63,9 +64,9 @@ class Ends:
         metadata = self._consumer.list_topics(topic, timeout=CALL_SECONDS).topics[topic]
         if metadata.error is not None:
             raise KafkaException(metadata.error)
-        places = [TopicPartition(topic, partition) for partition in metadata.partitions]
-        marks = [self._consumer.get_watermark_offsets(place, timeout=CALL_SECONDS) for place in places]
-        return [TopicPartition(topic, place.partition, high) for place, (_, high) in zip(places, marks, strict=True)]
+        deadline = self._clock() + CALL_SECONDS
+        ends = {at: marks(self._consumer, topic, at, deadline, self._clock)[1] for at in metadata.partitions}
+        return [TopicPartition(topic, partition, end) for partition, end in ends.items()]
 
     def _decoded(self, message: Message) -> Result | DeadLetter | None:
         value = message.value() or b""

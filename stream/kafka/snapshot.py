@@ -76,16 +76,21 @@ def _assign(
             raise UnknownTopicError(f"topic {topic} does not exist; `python -m stream topics` creates it")
         raise KafkaException(metadata.error)
     deadline = clock() + wait_seconds
-    marks = {partition: _marks(consumer, topic, partition, deadline, clock) for partition in metadata.partitions}
-    begun = {partition: (max(low, since.get(partition, low)), high) for partition, (low, high) in marks.items()}
+    found = {partition: marks(consumer, topic, partition, deadline, clock) for partition in metadata.partitions}
+    begun = {partition: (max(low, since.get(partition, low)), high) for partition, (low, high) in found.items()}
     filled = {partition: (first, high) for partition, (first, high) in begun.items() if high > first}
     consumer.assign([TopicPartition(topic, partition, first) for partition, (first, _) in filled.items()])
     return {partition: high for partition, (_, high) in filled.items()}
 
 
-def _marks(
+def marks(
     consumer: Consumer, topic: str, partition: int, deadline: float, clock: Callable[[], float]
 ) -> tuple[int, int]:
+    """Return where a partition begins and ends; blocks until the deadline at most.
+
+    Raises:
+        KafkaException: Kafka did not tell.
+    """
     while True:
         left = max(POLL_SECONDS, deadline - clock())
         try:

@@ -33,6 +33,12 @@ def add_arguments(command: ArgumentParser) -> None:
         action="store_true",
         help="also order anew that every stored preview is deleted when its time comes, after the due table was lost",
     )
+    command.add_argument(
+        "--orders",
+        action="store_true",
+        help="also give the orders to erase or hold a conversation again that stand by [results], after the table of "
+        "conversations was lost",
+    )
     command.add_argument("--yes", action="store_true", help="do not ask before sending")
     command.add_argument("--json", action="store_true", help="print a line of JSON for each event, and the sums")
     command.add_argument(

@@ -12,8 +12,12 @@ from msgspec import Struct
 from stream.kafka.snapshot import StoredRecord
 from stream.messages import (
     Attachment,
+    ConversationRecord,
+    Erase,
     Expire,
+    Hold,
     LifecycleRecord,
+    Order,
     Outcome,
     decode_attachment,
     decode_dead_letter,
@@ -76,6 +80,25 @@ def expiries(previews: Iterable[StoredRecord], deleted: Collection[str], erased:
     """
     orders = {order.object_key: order for record in previews for order in _orders(record)}
     return [order for key, order in orders.items() if key not in deleted and order.conversation_id not in erased]
+
+
+def orders(results: Iterable[StoredRecord]) -> list[Order]:
+    """Return what stands of each conversation by its last answer: the order to erase or to hold it, with its id."""
+    last: dict[str, ConversationRecord] = {}
+    for record in results:
+        try:
+            answer = decode_result(record.value or b"")
+        except msgspec.DecodeError:
+            continue
+        if isinstance(answer, ConversationRecord) and answer.state != "refused":
+            before = last.get(answer.conversation_id, answer)  # in another partition where topics have grown since
+            last[answer.conversation_id] = max(before, answer, key=lambda one: one.at)
+    kinds: dict[str, type[Order]] = {"erased": Erase, "held": Hold}
+    return [
+        kinds[answer.state](conversation_id=name, order_id=answer.order_id, by=answer.by, note=answer.note)
+        for name, answer in last.items()
+        if answer.state in kinds
+    ]
 
 
 def _orders(record: StoredRecord) -> Iterator[Expire]:

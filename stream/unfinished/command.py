@@ -11,12 +11,12 @@ import msgspec
 from stream.console import Console, columns, visible
 from stream.kafka.outbox import Outbox, create_producer
 from stream.kafka.snapshot import records
-from stream.messages import encode
+from stream.messages import Expire, Order, encode
 from stream.orders.erased import erased_conversations
 from stream.records.headers import Delivery, RecordHeaders, foreign, format_origin
 from stream.settings import KafkaSettings
 from stream.topics import Topics
-from stream.unfinished.audit import Unfinished, ends, expiries, unfinished
+from stream.unfinished.audit import Unfinished, ends, expiries, orders, unfinished
 
 OK: Final = 0
 LEFT: Final = 1
@@ -39,16 +39,25 @@ def run(settings: KafkaSettings, options: Namespace, console: Console) -> int:
     erased = erased_conversations(settings, console)
     without_end = unfinished(read(topics.attachments), ended.events, options.until)
     found = [item for item in without_end if item.attachment.conversation_id not in erased]
-    orders = expiries(read(topics.previews), ended.previews, erased) if options.expiries else []
+    expired = expiries(read(topics.previews), ended.previews, erased) if options.expiries else []
+    given = orders(read(topics.results)) if options.orders else []
     for item in found if options.json else ():
         console.say(_line(item))
     if found and not options.json:
         console.say(f"{columns([HEADINGS, *map(_row, found)])}\n")
-    wanted = [_again(topics, item) for item in found] if options.again else []
-    wanted += [Sending(topics.lifecycle, order.conversation_id.encode(), encode(order), []) for order in orders]
+    # Orders first: what is sent after them finds that its conversation is erased or held.
+    commands: list[Order | Expire] = [*given, *expired]
+    wanted = [Sending(topics.lifecycle, one.conversation_id.encode(), encode(one), []) for one in commands]
+    wanted += [_again(topics, item) for item in found] if options.again else []
     sent = _send(settings, wanted, options, console)
     left_out = len(without_end) - len(found)
-    counts = {"unfinished": len(found), "erased": left_out, "expiries": len(orders), "sent": sent}
+    counts = {
+        "unfinished": len(found),
+        "erased": left_out,
+        "expiries": len(expired),
+        "orders": len(given),
+        "sent": sent,
+    }
     told = f"{len(found)} events without an end; {sent} records sent"
     told += f"; {left_out} events of erased conversations left out" if left_out else ""
     console.say(msgspec.json.encode(counts).decode() if options.json else told)

@@ -1,12 +1,10 @@
 """What became of every event: the results and dead letters, read as they come."""
 
 import threading
-import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from stream.kafka.clients import reader_config
 from stream.messages import (
@@ -26,7 +24,7 @@ POLL_SECONDS = 0.2
 
 
 class Read(NamedTuple):
-    """A record and when it was read, in Unix seconds: up to POLL_SECONDS after it was written, on a quiet machine."""
+    """A record and when Kafka took it, by the broker's clock, in Unix seconds."""
 
     at: float
     partition: int
@@ -36,11 +34,8 @@ class Read(NamedTuple):
 class Ledger:
     """Follows [results] and [dead-letters] from their beginning, in a thread; also [previews] where that is wanted."""
 
-    def __init__(
-        self, settings: KafkaSettings, *, previews: bool = False, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, *, previews: bool = False) -> None:
         self._settings = settings
-        self._clock = clock
         self._topics = Topics.of(settings)
         followed = (self._topics.results, self._topics.dead_letters)
         self._followed = (*followed, self._topics.previews) if previews else followed
@@ -118,13 +113,14 @@ class Ledger:
             for message in consumer.consume(500, timeout=POLL_SECONDS):
                 value = message.value()
                 if message.error() is None and value is not None:  # else a tombstone of a purge
-                    self._note(message.topic() or "", message.partition() or 0, value)
+                    self._note(message, value)
         consumer.close()
 
-    def _note(self, topic: str, partition: int, value: bytes) -> None:
-        record = self._decoded(topic, value)
+    def _note(self, message: Message, value: bytes) -> None:
+        record = self._decoded(message.topic() or "", value)
+        _, taken_at_ms = message.timestamp()  # LogAppendTime, as the topics are made by the product
         with self._lock:
-            self._read.append(Read(self._clock(), partition, record))
+            self._read.append(Read(taken_at_ms / 1000, message.partition() or 0, record))
             match record:
                 case DeadLetter():
                     self._dead_letters.append(record)

@@ -62,7 +62,7 @@ def test_lost_changelogs_are_told_and_what_they_held_is_sent_again(
         worker = rig.product.add_worker()
         assert unfinished(rig)[:2] == (1, [waiting])
         again = unfinished(rig, "--again", "--expiries", "--yes", "--rate", "0")
-        assert again == (0, [waiting], {"unfinished": 1, "erased": 0, "expiries": 4, "sent": 5})
+        assert again == (0, [waiting], {"unfinished": 1, "erased": 0, "expiries": 4, "orders": 0, "sent": 5})
         rig.wait("the orders to wait for their time", lambda: due_rows(rig, f"again/{rig.topics.lifecycle}/") == 4)
         rig.wait_for_ends([waiting])
         assert unfinished(rig)[:2] == (0, [])

@@ -1,3 +1,5 @@
+from typing import Literal
+
 from msgspec.structs import replace
 
 from stream.kafka.snapshot import StoredRecord
@@ -5,7 +7,9 @@ from stream.messages import (
     Attachment,
     ConversationRecord,
     DeadLetter,
+    Erase,
     Expire,
+    Hold,
     LifecycleRecord,
     Origin,
     Outcome,
@@ -14,7 +18,7 @@ from stream.messages import (
     Variant,
     encode,
 )
-from stream.unfinished.audit import ends, expiries, unfinished
+from stream.unfinished.audit import ends, expiries, orders, unfinished
 
 ORIGIN = Origin(topic="attachments", partition=0, offset=0)
 PICTURE = Picture(width_px=1, height_px=1, size_bytes=1)
@@ -80,3 +84,23 @@ def test_each_picture_that_is_not_deleted_gets_one_order_for_its_time() -> None:
 def test_previews_of_an_erased_conversation_need_no_order() -> None:
     assert expiries(stored(preview("a")), set(), {"another"})
     assert not expiries(stored(preview("a")), set(), {"c"})
+
+
+def answer(number: int, state: Literal["erased", "held", "released", "refused"], name: str = "c") -> ConversationRecord:
+    return ConversationRecord(
+        order_id=str(number), conversation_id=name, command="hold", state=state, by="ada", note="n", at=float(number)
+    )
+
+
+def test_what_stands_of_a_conversation_is_ordered_again_as_it_was() -> None:
+    erased, held = answer(1, "erased"), answer(2, "held", "d")
+    assert orders(stored(erased, held, answer(3, "refused"), answer(4, "refused", "d"))) == [
+        Erase(conversation_id="c", order_id="1", by="ada", note="n"),
+        Hold(conversation_id="d", order_id="2", by="ada", note="n"),
+    ]
+
+
+def test_what_was_released_is_not_held_again_in_whatever_order_partitions_are_read() -> None:
+    held, released, again = answer(1, "held"), answer(2, "released"), answer(3, "held")
+    assert orders(stored(held, released)) == orders(stored(released, held)) == []
+    assert [order.order_id for order in orders(stored(again, held, released))] == ["3"]

@@ -57,7 +57,7 @@ def _stored(read: Read) -> list[Stored]:
             event_id=attachment.event_id,
             conversation_id=attachment.conversation_id,
             partition=read.partition,
-            read_at=read.at,
+            taken_at=read.at,
             expires_at=preview.expires_at,
         )
         for key in keys
@@ -69,7 +69,7 @@ def _told(read: Read) -> list[Told]:
     if not isinstance(record, LifecycleRecord) or record.state == "stored":
         return []
     about = {"key": record.object_key, "conversation_id": record.conversation_id}
-    return [Told(**about, state=record.state, at=record.at, read_at=read.at)]
+    return [Told(**about, state=record.state, at=record.at, taken_at=read.at)]
 
 
 def _answered(read: Read) -> list[Answered]:
@@ -84,7 +84,7 @@ def _answered(read: Read) -> list[Answered]:
             state=record.state,
             previews=record.previews,
             at=record.at,
-            read_at=read.at,
+            taken_at=read.at,
         )
     ]
 
@@ -92,9 +92,11 @@ def _answered(read: Read) -> list[Answered]:
 def _ended(read: Read) -> list[Ended]:
     match read.record:
         case Outcome() as outcome:
-            return [Ended(event_id=outcome.event_id, outcome=outcome.outcome, verdict=outcome.verdict, read_at=read.at)]
+            return [
+                Ended(event_id=outcome.event_id, outcome=outcome.outcome, verdict=outcome.verdict, taken_at=read.at)
+            ]
         case DeadLetter() as letter:
-            return [Ended(event_id=letter.event_id, outcome="dead letter", verdict=letter.reason, read_at=read.at)]
+            return [Ended(event_id=letter.event_id, outcome="dead letter", verdict=letter.reason, taken_at=read.at)]
         case _:
             return []
 

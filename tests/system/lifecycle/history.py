@@ -1,4 +1,8 @@
-"""What happened in a run, as the judge takes it; all times are Unix seconds of the judge's own clock unless said."""
+"""What happened in a run, as the judge takes it; all times are Unix seconds.
+
+The judge's own clock is that of the machine, and so of Kafka and Genesys: `taken_at` is when Kafka took a record.
+Workers' clocks are ahead or behind.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +23,7 @@ class Stored:
     event_id: str
     conversation_id: str
     partition: int
-    read_at: float
+    taken_at: float
     expires_at: float
     """By the clock of the worker that rendered it."""
 
@@ -33,7 +37,7 @@ class Told:
     state: Literal["expired", "erased"]
     at: float
     """By the clock of the worker that deleted it."""
-    read_at: float
+    taken_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Answered:
     previews: int
     at: float
     """By the clock of the worker that answered."""
-    read_at: float
+    taken_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ class Ended:
     event_id: str
     outcome: str
     verdict: str
-    read_at: float
+    taken_at: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,7 @@ class History:
 
     def __post_init__(self) -> None:
         by_key: defaultdict[str, list[Stored]] = defaultdict(list)
-        for stored in sorted(self.stored, key=lambda one: one.read_at):
+        for stored in sorted(self.stored, key=lambda one: one.taken_at):
             by_key[stored.key].append(stored)
         object.__setattr__(self, "stored_by_key", by_key)
 

@@ -10,8 +10,10 @@ from tests.system.lifecycle.lives import PUT_SECONDS, Life, Lives, kept_until
 from tests.system.lifecycle.orders import Orders
 from tests.system.lifecycle.repeats import repeats
 
-TOLD_SECONDS: Final = 1.0
-"""How much sooner the record of an end may be read than the last listing that shows the object began."""
+MILLISECOND: Final = 0.001
+"""Kafka's timestamps are whole milliseconds."""
+POST_SECONDS: Final = 0.25
+"""How long a post that passed its last look just before the erasure may take to reach its conversation."""
 LATE_POST_SECONDS: Final = 8.0
 """How long after a worker that was frozen goes on it may finish the write of a post, as in the chaos run."""
 REFUSED: Final = {("rejected", "erased")}
@@ -38,8 +40,8 @@ class Judge:
     def violations(self) -> Iterator[Violation]:
         """Yield everything that is wrong."""
         yield from self._lost()
-        yield from self._early()
-        yield from self._told_early()
+        early = {**self._told_early(), **self._missing()}  # an object once, by what was seen of it rather than told
+        yield from (Violation("early", seen) for seen in early.values())
         yield from self._held_gone()
         yield from self._late()
         yield from self._untold()
@@ -61,7 +63,8 @@ class Judge:
         skew = self._history.clock_seconds
         return sum(
             any(
-                one.read_at > life.presence.seen_from - PUT_SECONDS and one.expires_at + skew < life.presence.seen_until
+                one.taken_at > life.presence.seen_from - PUT_SECONDS
+                and one.expires_at + skew < life.presence.seen_until
                 for one in self._history.stored_by_key[life.presence.key]
                 if one.expires_at < life.stored.expires_at
             )
@@ -103,20 +106,25 @@ class Judge:
             if sent.event_id not in ended:
                 yield Violation("lost", f"{sent} has not ended")
 
-    def _early(self) -> Iterator[Violation]:
-        history = self._history
+    def _missing(self) -> dict[str, str]:
+        """Return the objects that were gone though a record said that they would be there."""
+        history, early = self._history, {}
         for stored in history.stored:
             until = kept_until(stored, self.orders.erasure(stored.conversation_id), history.clock_seconds)
-            missing = history.sightings.missing(stored.key, stored.read_at, until)
+            missing = history.sightings.missing(stored.key, stored.taken_at, until)
             if missing is not None:
-                yield Violation("early", f"not there at {missing:.2f}, to stay until {until:.2f}: {stored}")
+                early[stored.key] = f"not there at {missing:.2f}, to stay until {until:.2f}: {stored}"
+        return early
 
-    def _told_early(self) -> Iterator[Violation]:
+    def _told_early(self) -> dict[str, str]:
+        """Return the objects that their worker deleted before the time by its own clock."""
+        early = {}
         for told in self._history.told:
             known = self._history.stored_by_key.get(told.key, ())
-            known = [one for one in known if one.read_at < told.read_at - PUT_SECONDS]
+            known = [one for one in known if one.taken_at < told.taken_at]
             if told.state == "expired" and known and told.at < latest(known):
-                yield Violation("early", f"{told}, stored until {latest(known):.2f}: {known}")
+                early[told.key] = f"{told}, stored until {latest(known):.2f}: {known}"
+        return early
 
     def _held_gone(self) -> Iterator[Violation]:
         """Yield what was seen after its conversation was held and gone before the release was ordered."""
@@ -138,9 +146,9 @@ class Judge:
     def _untold(self) -> Iterator[Violation]:
         told: defaultdict[str, float] = defaultdict(lambda: -math.inf)
         for one in self._history.told:
-            told[one.key] = max(told[one.key], one.read_at)
+            told[one.key] = max(told[one.key], one.taken_at)
         for life in self.lives:
-            if life.ended and told[life.presence.key] < life.presence.seen_until - TOLD_SECONDS:
+            if life.ended and told[life.presence.key] < life.presence.seen_until - MILLISECOND:
                 yield Violation("untold", f"nothing tells of its end: {life}")
 
     def _answers(self) -> Iterator[Violation]:
@@ -159,7 +167,7 @@ class Judge:
         freezes = [one for one in self._history.troubles if one.kind == "freeze"]
         for said in self._history.said:
             erasure = self.orders.erasure(said.conversation_id)
-            if erasure is not None and said.at > erasure.answered_at:
+            if erasure is not None and said.at > erasure.answered_at + POST_SECONDS:
                 frozen = any(one.began <= said.at <= one.ended + LATE_POST_SECONDS for one in freezes)
                 yield f"{said}, {erasure}", frozen
 

@@ -13,7 +13,7 @@ SWEEP_SECONDS: Final = 0.5
 """TIMER_INTERVAL_SECONDS as it is shipped."""
 ALLOWED_SECONDS: Final = 2 * SWEEP_SECONDS
 PUT_SECONDS: Final = 2.0
-"""How long before its record of [previews] was read an object may have been put."""
+"""How long before its record of [previews] an object may have been put."""
 TORN_SECONDS: Final = 40.0
 """The same where the worker that put it was killed or frozen, and the next one made the record."""
 
@@ -47,7 +47,7 @@ class Lives:
         """Yield every life."""
         for key, stored in self._history.stored_by_key.items():
             for presence in self._history.sightings.presences(key):
-                if known := [one for one in stored if one.read_at - self._torn(one) <= presence.seen_until]:
+                if known := [one for one in stored if one.taken_at - self._torn(one) <= presence.seen_until]:
                     yield self._life(presence, known)
 
     def unrecorded(self) -> int:
@@ -92,7 +92,7 @@ class Lives:
         return Life(presence, stored, due_at)
 
     def _torn(self, stored: Stored) -> float:
-        torn = self._history.shaken(stored.read_at - TORN_SECONDS, stored.read_at)
+        torn = self._history.shaken(stored.taken_at - TORN_SECONDS, stored.taken_at)
         return TORN_SECONDS if torn else PUT_SECONDS
 
 

@@ -48,15 +48,15 @@ class Orders:
             if order.command == "hold" and held is None:
                 held = answer
             elif order.command == "release" and held is not None:
-                holds.append(Hold(held.read_at, order.at, answer.at))
+                holds.append(Hold(held.taken_at, order.at, answer.at))
                 held = None
-        return [*holds, Hold(held.read_at)] if held else holds
+        return [*holds, Hold(held.taken_at)] if held else holds
 
     def erasure(self, conversation_id: str) -> Erasure | None:
         """Return when a conversation was erased, if it was."""
         for order, answer in self._carried_out(conversation_id):
             if order.command == "erase":
-                return Erasure(order.at, answer.read_at)
+                return Erasure(order.at, answer.taken_at)
         return None
 
     def conversations(self) -> list[str]:
@@ -80,11 +80,10 @@ class Orders:
                     yield order, answers, due
 
     def repeated(self) -> Iterator[tuple[Answered, Answered]]:
-        """Yield each answer that is more than an order was sent, with the one before it."""
+        """Yield each answer beyond those to an order as often as it was sent, with the one that it repeats."""
         times = Counter(order.order_id for orders in self._ordered.values() for order in orders)
         for order_id, answers in self._answers.items():
-            for number in range(max(1, times[order_id]), len(answers)):
-                yield answers[number - 1], answers[number]
+            yield from zip(answers, answers[max(1, times[order_id]) :], strict=False)
 
     def _carried_out(self, conversation_id: str) -> Iterator[tuple[Ordered, Answered]]:
         """Yield the orders that were not refused, as they were sent, with their first answers."""

@@ -1,8 +1,8 @@
 """What guests and operators do and when: a pure function of the seed."""
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.system.chaos.guests import PICTURES
@@ -32,6 +32,8 @@ class Drop:
     event_id: str
     conversation_id: str
     name: str
+    foreign: bool = False
+    """Whether a foreign producer writes it to a partition that is not the conversation's."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Give:
     order_id: str
     conversation_id: str
     command: Command
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ Step = Drop | Give | Change
 class Conversation:
     """The files of one conversation; what else befalls it comes after, by its fate."""
 
-    def __init__(self, rng: random.Random, number: int, began: float) -> None:
+    def __init__(self, rng: random.Random, number: int, began: float, kills: Sequence[float] = ()) -> None:
         self.rng = rng
+        self._kills = kills
         self.id = f"conversation-{number}"
         self.began = began
         times = sorted(rng.uniform(began, began + TALK_SECONDS) for _ in range(FILES_A_CONVERSATION))
@@ -86,6 +90,10 @@ class Conversation:
         """Return a moment at which all previews are there."""
         return self.began + TALK_SECONDS + self.rng.uniform(1.0, 5.0)
 
+    def before_kill(self) -> float:
+        """Return the moment of the first kill that finds all previews stored; any moment when there is none."""
+        return next((at for at in self._kills if at > self.began + TALK_SECONDS + 4.0), self.midst() + 6.0)
+
     def _drop(self, place: int, at: float) -> Drop:
         return Drop(at, f"{self.id}-event-{place}", self.id, self.rng.choice(PICTURES))
 
@@ -95,14 +103,17 @@ def replayed(one: Conversation) -> Iterator[Step]:
     for drop in one.drops:
         later = one.rng.choice((one.rng.uniform(4.0, 16.0), TTL_SECONDS + one.rng.uniform(-AROUND_SECONDS, 1.0)))
         if one.rng.random() < 1 / 2:
-            yield Drop(drop.at + later, drop.event_id, drop.conversation_id, drop.name)
+            yield replace(drop, at=drop.at + later)
 
 
 def held(one: Conversation) -> Iterator[Step]:
-    """Held while files come, and released before or after they would have expired."""
+    """Held while files come, and released before or after they would have expired; one is rendered again meanwhile."""
     at = one.rng.uniform(one.began, one.began + TALK_SECONDS)
+    seconds = one.rng.uniform(8.0, 35.0)
     yield from one.order("hold", at)
-    yield from one.order("release", at + one.rng.uniform(8.0, 35.0))
+    yield from one.order("release", at + seconds)
+    drop = one.rng.choice(one.drops)
+    yield replace(drop, at=max(drop.at, at) + one.rng.uniform(0.0, seconds))
 
 
 def held_at_expiry(one: Conversation) -> Iterator[Step]:
@@ -118,14 +129,13 @@ def kept(one: Conversation) -> Iterator[Step]:
 
 
 def refused(one: Conversation) -> Iterator[Step]:
-    """Held, so that it cannot be erased; released, and one in two then erased."""
-    at = one.midst()
-    yield from one.order("hold", at)
-    yield from one.order("erase", at + one.rng.uniform(2.0, 4.0))
-    released = at + one.rng.uniform(5.5, 10.0)
-    yield from one.order("release", released)
+    """Held, so that it cannot be erased, and released just before a kill, which lets both be delivered again."""
+    killed = one.before_kill()
+    yield from one.order("hold", killed - one.rng.uniform(2.0, 4.0))
+    yield Give(killed - one.rng.uniform(0.3, 0.6), f"{one.id}-refused-erase", one.id, "erase")
+    yield Give(killed - one.rng.uniform(0.05, 0.25), f"{one.id}-release", one.id, "release")
     if one.rng.random() < 1 / 2:
-        yield from one.order("erase", released + one.rng.uniform(2.0, 4.0))
+        yield from one.order("erase", killed + one.rng.uniform(10.0, 14.0))
 
 
 def erased_in_flight(one: Conversation) -> Iterator[Step]:
@@ -137,13 +147,24 @@ def erased_in_flight(one: Conversation) -> Iterator[Step]:
 
 
 def erased(one: Conversation) -> Iterator[Step]:
-    """Erased while all previews are there."""
-    yield from one.order("erase", one.midst())
+    """Erased while all previews are there; one in two just before a kill."""
+    at = one.before_kill() - one.rng.uniform(0.0, 0.3) if one.rng.random() < 1 / 2 else one.midst()
+    yield from one.order("erase", at)
 
 
 def erased_at_expiry(one: Conversation) -> Iterator[Step]:
     """Erased about when a preview expires."""
     yield from one.order("erase", one.expiry())
+
+
+def astray(one: Conversation) -> Iterator[Step]:
+    """Files and orders of a producer whose partitioner is another: held, released, and one in two then erased."""
+    one.drops = [replace(drop, foreign=True) for drop in one.drops]
+    hold, release, erase = one.midst(), one.began + 20.0, one.began + 26.0
+    given = [*one.order("hold", hold), *one.order("release", release)]
+    if one.rng.random() < 1 / 2:
+        given += one.order("erase", erase)
+    yield from (replace(order, foreign=True) for order in given)
 
 
 def left_alone(_: Conversation) -> Iterator[Step]:
@@ -153,18 +174,20 @@ def left_alone(_: Conversation) -> Iterator[Step]:
 
 FATES: Final[tuple[Callable[[Conversation], Iterator[Step]], ...]] = (
     *(left_alone, replayed, held, erased_in_flight, left_alone, held_at_expiry, replayed, erased_at_expiry),
-    *(left_alone, refused, replayed, erased, kept, left_alone, erased_in_flight, replayed, held, left_alone),
+    *(left_alone, refused, replayed, erased, kept, astray, erased_in_flight, replayed, held, left_alone),
 )
 
 
 def steps(plan: Plan) -> list[Step]:
     """Return what guests and operators do, and when workers get another time to live, in order."""
     found: list[Step] = [Change(mishap.at, ttl) for mishap, ttl in _changes(plan)]
+    kills = [mishap.at for mishap in mishaps(plan) if mishap.action == "kill"]
     count = max(len(FATES), plan.files // FILES_A_CONVERSATION)
     for number in range(count):
         rng = random.Random(f"conversation {number} of {plan.seed}")
-        one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count)
-        found += [*one.drops, *FATES[number % len(FATES)](one)]
+        one = Conversation(rng, number, (plan.sending_seconds - TALK_SECONDS) * number / count, kills)
+        found += FATES[number % len(FATES)](one)
+        found += one.drops
     return sorted((step for step in found if step.at < plan.seconds), key=lambda step: step.at)
 
 

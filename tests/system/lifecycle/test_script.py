@@ -28,6 +28,8 @@ def test_there_are_replays_all_orders_doubles_and_other_times_to_live() -> None:
     assert len(drops) > len({drop.event_id for drop in drops})
     assert {give.command for give in gives} == {"erase", "hold", "release"}
     assert len(gives) > len({give.order_id for give in gives})
+    assert any(drop.foreign for drop in drops)
+    assert any(give.foreign for give in gives)
     assert len({step.ttl_seconds for step in found if isinstance(step, Change)}) > 1
 
 

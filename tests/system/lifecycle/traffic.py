@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import urllib3
 from confluent_kafka import Producer
+from msgspec import convert
 
 from stream.kafka.clients import producer_config
-from stream.messages import Erase, Hold, Order, Release, encode
+from stream.messages import Attachment, Erase, Hold, Order, Release, encode
+from stream.records.homes import partition_of
 from stream.topics import Topics
 from tests.system.chaos.world import World
 from tests.system.lifecycle.history import Ordered, Sent
@@ -36,7 +38,8 @@ class Traffic:
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._client = urllib3.PoolManager(retries=False, timeout=ANSWER_SECONDS)
         settings = world.product.kafka_settings
-        self._lifecycle = Topics.of(settings).lifecycle
+        self._topics = Topics.of(settings)
+        self._partitions = settings.topic_partitions
         self._producer = Producer({**producer_config(settings, client_id="operator"), "log_level": 0})
 
     @property
@@ -64,17 +67,12 @@ class Traffic:
                 conversation_id=order.conversation_id, order_id=order.order_id, by="make lifecycle", note="a trial"
             )
         )
-        failures: list[object] = []
         self.ordered.append(
             Ordered(
                 order_id=order.order_id, conversation_id=order.conversation_id, command=order.command, at=time.time()
             )
         )
-        key = order.conversation_id.encode()
-        self._producer.produce(self._lifecycle, value, key, on_delivery=lambda error, _: failures.append(error))
-        self._producer.flush(FLUSH_SECONDS)
-        if failures != [None]:
-            raise AssertionError(f"{order} was not taken: {failures}")
+        self._produce(self._topics.lifecycle, order.conversation_id, value, foreign=order.foreign)
 
     def _run(self) -> None:
         try:
@@ -102,12 +100,27 @@ class Traffic:
             "attachmentUrl": self._world.files.url(drop.name),
             "fileName": drop.name,
         }
-        webhook = {"event": "webchat:attachment", "data": data}
         sent = Sent(event_id=drop.event_id, conversation_id=drop.conversation_id, at=time.time())
+        if drop.foreign:
+            value = encode(convert(data, Attachment))
+            self._produce(self._topics.attachments, drop.conversation_id, value, foreign=True)
+        else:
+            self._post({"event": "webchat:attachment", "data": data})
+        self._sent[drop.event_id] = sent
+
+    def _post(self, webhook: Mapping[str, Any]) -> None:
         answer = self._client.request("POST", self._world.product.webhook_url, json=webhook)
         if answer.status != ACCEPTED:
-            raise AssertionError(f"the bridge answered {answer.status} to {data}: {answer.data[:500]!r}")
-        self._sent[drop.event_id] = sent
+            raise AssertionError(f"the bridge answered {answer.status} to {webhook}: {answer.data[:500]!r}")
+
+    def _produce(self, topic: str, conversation_id: str, value: bytes, *, foreign: bool) -> None:
+        """Write a record to the conversation's partition, or to the next one."""
+        key, failures = conversation_id.encode(), list[object]()
+        partition = (partition_of(key, self._partitions) + foreign) % self._partitions
+        self._producer.produce(topic, value, key, partition, on_delivery=lambda error, _: failures.append(error))
+        self._producer.flush(FLUSH_SECONDS)
+        if failures != [None]:
+            raise AssertionError(f"Kafka did not take {value!r}: {failures}")
 
     def _change(self, ttl_seconds: float) -> None:
         self.changes.append((time.time(), ttl_seconds))
