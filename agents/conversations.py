@@ -32,6 +32,7 @@ class Conversations:
         lifecycle_topic: str,
         key_secret: Secret,
         erased_seconds: float,
+        ttl_seconds: float,
         settling_seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -39,7 +40,8 @@ class Conversations:
 
         An erasure is remembered for `erased_seconds`, as long as a record of it can come.
 
-        After `settling_seconds` no PUT that was given up can be under way any more.
+        After `settling_seconds` no PUT that was given up can be under way any more; a preview is stored to live for
+        `ttl_seconds`.
         """
         self.locks = Locks[str]()
         self._rows = rows
@@ -47,6 +49,7 @@ class Conversations:
         self._lifecycle_topic = lifecycle_topic
         self._key_secret = key_secret
         self._erased_seconds = erased_seconds
+        self._ttl_seconds = ttl_seconds
         self._settling_seconds = settling_seconds
         self._clock = clock
         self._tidied = tidied
@@ -97,8 +100,12 @@ class Conversations:
         for key, _ in await self._due.beginning_with(partition, retries_of(conversation_id)):
             await self._due.hasten(partition, key)
 
+    def may_land(self, expires_at: float) -> bool:
+        """Return whether a PUT of a preview that is to live until then may still be under way."""
+        return self._clock() < expires_at - self._ttl_seconds + self._settling_seconds
+
     async def look_later(self, partition: int, name: str, row: DueRow) -> None:
-        """Let a preview expire that is not stored, as far as is known, and may be in a moment."""
+        """Let a preview expire that may be stored in a moment."""
         await self._due.move(partition, name, row, self._clock() + self._settling_seconds)
 
     async def tidy(self, partition: int, conversation_id: str) -> None:
@@ -106,10 +113,11 @@ class Conversations:
 
         A PUT may have been under way when its worker was killed, or gave it up. Looks once while the partition stays.
         """
-        if self._tidied.add(partition, conversation_id):
+        if not self._tidied.has(partition, conversation_id):
             for name, row in await self.previews(partition, conversation_id):
                 await self.look_later(partition, name, row)
             await self.hasten_retries(partition, conversation_id)
+            self._tidied.add(partition, conversation_id)
 
     def _is(self, partition: int, conversation_id: str, state: str) -> bool:
         row = self._rows.get(partition, conversation_id)
@@ -126,11 +134,13 @@ class Tidied:
     def __init__(self) -> None:
         self._seen: defaultdict[int, set[str]] = defaultdict(set)
 
-    def add(self, partition: int, conversation_id: str) -> bool:
-        """Return whether a conversation was not looked through yet, and note that it is now."""
-        new = conversation_id not in self._seen[partition]
+    def has(self, partition: int, conversation_id: str) -> bool:
+        """Return whether a conversation was looked through."""
+        return conversation_id in self._seen.get(partition, ())
+
+    def add(self, partition: int, conversation_id: str) -> None:
+        """Note that a conversation was looked through, to the end."""
         self._seen[partition].add(conversation_id)
-        return new
 
     def put(self, partition: int, key: bytes, row: ConversationRow) -> None:
         """Note nothing: an erasure looks by itself."""

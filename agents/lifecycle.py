@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from agents.conversations import Conversations
+from agents.kafka.sender import Send
 from agents.orders import Orders
 from agents.results import Results
 from agents.routing import Task
@@ -31,6 +32,7 @@ from stream.messages import (
     decode_lifecycle_command,
     encode,
 )
+from stream.records.homes import partition_of
 from stream.telemetry import Metrics
 from stream.topics import Topics
 
@@ -80,7 +82,14 @@ class LifecycleAgent:
         results: Results,
         metrics: Metrics,
         clock: Callable[[], float],
+        may_delete: Callable[[], None],
+        send: Send,
+        partitions: int,
     ) -> None:
+        """Take the parts; `may_delete` raises Held while the partitions may be another worker's.
+
+        `partitions` is how many each topic has.
+        """
         self._topics = topics
         self._store = store
         self._due = due
@@ -92,6 +101,9 @@ class LifecycleAgent:
         self._results = results
         self._metrics = metrics
         self._clock = clock
+        self._may_delete = may_delete
+        self._send = send
+        self._partitions = partitions
 
     async def run(self, task: Task[LifecycleCommand]) -> None:
         """Carry out one command, or several that were due at once."""
@@ -107,11 +119,32 @@ class LifecycleAgent:
                 await self._end((command,), partition, task.delivery.attempt)
 
     async def _end(self, commands: Sequence[Expire | Forget], partition: int, attempt: int) -> None:
-        expires = [command for command in commands if isinstance(command, Expire)]
+        expires: list[Expire] = []
+        away: list[tuple[Expire, int]] = []
+        for command in commands:
+            if isinstance(command, Expire):
+                home = partition_of(command.conversation_id.encode(), self._partitions)
+                (expires.append(command) if home == partition else away.append((command, home)))
+        await side_by_side(self._send_home(command, partition, home) for command, home in away)
         async with self._conversations.locks.all({command.conversation_id for command in expires}):
             await self._expire(expires, partition, attempt)
         forgets = (command for command in commands if isinstance(command, Forget))
         await side_by_side(self._forget(command.event_id, partition) for command in forgets)
+
+    async def _send_home(self, command: Expire, partition: int, home: int) -> None:
+        """Send an expiry to where its conversation may be held, and its preview rendered again since.
+
+        It was away before topics were given more partitions, or by a producer's partitioner before all was sent home.
+        """
+        name = expiry_row(command.object_key)
+        row = self._due.get(partition, name)
+        if row is not None and row.due_at > self._clock():
+            self._due.look_again(partition, name)
+            return
+        key, value = command.conversation_id.encode(), encode(command)
+        await self._send(self._topics.lifecycle, key=key, value=value, partition=home)
+        if row is not None:
+            await self._due.delete(partition, name, only=row)
 
     async def _forget(self, event_id: str, partition: int) -> None:
         if not self._is_renewed(forget_row(event_id), partition):  # e.g. posted again after a late replay
@@ -129,6 +162,7 @@ class LifecycleAgent:
     async def _expire(self, commands: Sequence[Expire], partition: int, attempt: int) -> None:
         endings: list[Ending] = []
         await side_by_side(self._sort(command, partition, endings) for command in commands)
+        self._may_delete()  # else a worker that was frozen deletes what another holds, or has rendered again, since
         try:
             await self._store.delete([ending.command.object_key for ending in endings])
         except (Refused, Retryable) as failure:
@@ -144,16 +178,16 @@ class LifecycleAgent:
         """Decide what becomes of a preview: it ends now, or is left as it is, or its row is put off."""
         name = expiry_row(command.object_key)
         row = self._due.get(partition, name)
+        is_erased = self._conversations.is_erased(partition, command.conversation_id)
         if row is not None and row.due_at > self._clock():  # rendered again, e.g. by a replay; held; a clock was ahead
             self._due.look_again(partition, name)
-        elif row is None and command.expires_at > self._clock():  # ordered anew after the table was lost
+        elif row is None and not is_erased and command.expires_at > self._clock():  # ordered anew: the table was lost
             await self._due.put(partition, name, self._row(command, command, command.expires_at))
         elif row is None and not await self._store.exists(command.object_key):
             pass  # it was carried out before
         elif self._conversations.is_held(partition, command.conversation_id):
             await self._due.put(partition, name, self._row(command, command, self._clock() + HELD_SECONDS))
         else:
-            is_erased = self._conversations.is_erased(partition, command.conversation_id)
             endings.append(Ending(command, row, "erased" if is_erased else "expired"))
 
     async def _alone(self, command: Expire, partition: int) -> None:

@@ -37,6 +37,11 @@ def conversation_prefix(secret: Secret, conversation_id: str) -> str:
     return _mac(secret, "conversation", conversation_id)[:CONVERSATION_HEX_DIGITS] + "/"
 
 
+def conversation_of(key: str) -> str:
+    """Return the prefix of its conversation that the key of an object begins with."""
+    return key[: CONVERSATION_HEX_DIGITS + 1]
+
+
 def is_object_key(key: str) -> bool:
     """Return whether a key has the form of those that `object_key` makes."""
     return _OBJECT_KEY.fullmatch(key) is not None

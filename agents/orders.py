@@ -83,14 +83,14 @@ class Orders:
         return len(stored)
 
     async def _end(self, partition: int, name: str, row: DueRow, deleted: set[str]) -> None:
-        """Tell of a deleted preview and end its row; look later for one that was not there.
+        """Tell of a deleted preview and end its row; look later for one that was not there, or was put just now.
 
         Its PUT may have been given up and still be on its way.
         """
-        if _object_of(name) not in deleted:
+        command = _expiry_of(row)
+        if _object_of(name) not in deleted or (command and self._conversations.may_land(command.expires_at)):
             await self._conversations.look_later(partition, name, row)
             return
-        command = _expiry_of(row)
         if command is not None:
             await self._tell(command)
         await self._due.delete(partition, name, only=row)

@@ -4,12 +4,12 @@ Whatever is stored has a row in the due table from before it was stored until it
 storage when its listing began, and has no row in a changelog that was read afterwards, was left behind.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from agents.object_keys import is_object_key
+from agents.object_keys import conversation_of, is_object_key
 from agents.storage import StoredObject
 from agents.tables.due import DueRow
 from stream.kafka.snapshot import StoredRecord
@@ -54,8 +54,13 @@ def referred_to(changelog: Iterable[StoredRecord]) -> set[str]:
     return {key for keys in by_row.values() for key in keys}
 
 
-def compare(listed: Iterable[StoredObject], referred: set[str], *, modified_before: float) -> Comparison:
-    """Compare what was listed with what is referred to; only what was modified before a time counts as an orphan."""
+def compare(
+    listed: Iterable[StoredObject], referred: set[str], *, modified_before: float, held: Collection[str] = ()
+) -> Comparison:
+    """Compare what was listed with what is referred to; only what was modified before a time counts as an orphan.
+
+    A hold refers to all whose keys begin with the prefix of its conversation; `held` are such.
+    """
     found = Comparison()
     missing = set(referred)
     for one in listed:
@@ -64,7 +69,7 @@ def compare(listed: Iterable[StoredObject], referred: set[str], *, modified_befo
             continue
         found.objects += 1
         missing.discard(one.key)
-        if one.key in referred:
+        if one.key in referred or conversation_of(one.key) in held:
             continue
         if one.modified_at < modified_before:
             found.orphans.append(one)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from agents.object_keys import conversation_prefix
 from agents.orphans import Comparison, compare, referred_to
 from agents.settings import WorkerSettings
 from agents.storage import S3Store, create_store
@@ -16,6 +17,7 @@ from stream.console import Console
 from stream.failures import Failure
 from stream.kafka.clients import KafkaUnreachableError
 from stream.kafka.snapshot import UnknownTopicError, records
+from stream.records.conversations import rows_of
 from stream.settings import wrong
 from stream.topics import Topics
 
@@ -61,12 +63,19 @@ async def _reconcile(
     console.progress(f"{len(listed)} objects listed; reading the rows …")
     changelog = partial(records, settings, Topics.of(settings).due_changelog)
     referred = await asyncio.to_thread(lambda: referred_to(changelog()))
+    held = await asyncio.to_thread(_held, settings)
     console.progress("")
-    found = compare(listed, referred, modified_before=before)
+    found = compare(listed, referred, modified_before=before, held=held)
     deleted = await _deleted(found, options, console, store)
     _report(found, referred, deleted, options, console)
     await store.close()
     return CLEAN if deleted == len(found.orphans) else ORPHANS_LEFT
+
+
+def _held(settings: WorkerSettings) -> set[str]:
+    """Return what the object keys of held conversations begin with."""
+    rows = rows_of(records(settings, Topics.of(settings).conversations_changelog))
+    return {conversation_prefix(settings.object_key_secret, one) for one, row in rows.items() if row.state == "held"}
 
 
 async def _deleted(found: Comparison, options: Namespace, console: Console, store: S3Store) -> int:

@@ -24,9 +24,11 @@ from agents.kafka.sender import Send
 from agents.progress import Progress
 from agents.results import Results
 from agents.row_names import retry_row
+from agents.said import LinkRow
+from agents.subjects import attachment_of, conversation_of, event_id_of, home_conversation_of
 from agents.tables.due import Due, DueRow
 from stream.failures import Failure, Held, Postponed, Reason, Refused, Rejected, Retryable, Stage
-from stream.messages import Attachment, Forget, Lapse, LifecycleCommand, Order, Preview, Together, order_id
+from stream.messages import Attachment, LifecycleCommand, Preview
 from stream.records.headers import Delivery, foreign
 from stream.records.homes import partition_of
 from stream.records.trace_context import trace_headers, trace_of
@@ -80,7 +82,7 @@ class Routing:
         due: Due,
         send: Send,
         conversations: Conversations,
-        is_said: Callable[[int, str], bool],
+        post_of: Callable[[int, str], LinkRow | None],
         partitions: int,
         policy: RetryPolicy,
         guard: Guard,
@@ -93,13 +95,13 @@ class Routing:
     ) -> None:
         """Take the parts; `stop` is told why the worker must end, `partitions` is how many each topic has.
 
-        `is_said` tells of an event, by its partition and id, whether its post has begun.
+        `post_of` tells of an event, by its partition and id, how far its post has come.
         """
         self._results = results
         self._due = due
         self._send = send
         self._conversations = conversations
-        self._is_said = is_said
+        self._post_of = post_of
         self._partitions = partitions
         self._policy = policy
         self._guard = guard
@@ -131,7 +133,7 @@ class Routing:
 
     async def _run(self, agent: Agent[MessageT], task: Task[MessageT]) -> None:
         try:
-            if await self._sent_home(task) or await self._is_said_of_erased(task):
+            if await self._sent_home(task) or await self._is_copy_of_erased(task):
                 return
             agent.ready()
             await agent.run(task)
@@ -157,27 +159,42 @@ class Routing:
         await self._send(record.topic, key=key, value=record.value, partition=home, headers=headers)
         return True
 
-    async def _is_said_of_erased(self, task: Task[MessageT]) -> bool:
+    async def _is_copy_of_erased(self, task: Task[MessageT]) -> bool:
         """Refuse a file of an erased conversation; return True when the record of its preview tells how it ends."""
-        message, partition = task.message, task.record.partition
-        if not isinstance(message, Attachment) or not self._conversations.is_erased(partition, message.conversation_id):
+        message = task.message
+        if not isinstance(message, Attachment) or not self._is_of_erased(task):
             return False
-        if self._is_said(partition, message.event_id):
+        if self._is_copy(task):
             self._metrics.duplicates.inc()
             return True
         raise Rejected(Reason.ERASED, ERASED)
 
-    def _is_erased(self, task: Task[MessageT]) -> bool:
-        """Return whether an event ends because its conversation was erased; not once its post has begun."""
-        attachment, partition = attachment_of(task.message), task.record.partition
-        return (
-            attachment is not None
-            and self._conversations.is_erased(partition, attachment.conversation_id)
-            and not self._is_said(partition, attachment.event_id)
+    def _is_of_erased(self, task: Task[MessageT]) -> bool:
+        attachment = attachment_of(task.message)
+        return attachment is not None and self._conversations.is_erased(
+            task.record.partition, attachment.conversation_id
         )
 
+    def _is_copy(self, task: Task[MessageT]) -> bool:
+        """Return whether a record is only a copy of a file whose event ends with the record of its preview.
+
+        A file that is rendered again or replayed is all there is of its event, unless that is known to be said.
+        """
+        post = self._post_of(task.record.partition, event_id_of(task.message))
+        if post is None or not isinstance(task.message, Attachment):
+            return False
+        return post.state == "sent" or not (task.delivery.renders or task.delivery.replays)
+
+    def _may_be_said(self, task: Task[MessageT]) -> bool:
+        """Return whether a preview may have been posted; then its own agent tells how it ends."""
+        event_id = event_id_of(task.message)
+        return isinstance(task.message, Preview) and self._post_of(task.record.partition, event_id) is not None
+
     async def _settle(self, task: Task[MessageT], failure: Failure) -> None:
-        if self._is_erased(task):  # then nothing more is kept of it, whatever has failed
+        if self._is_of_erased(task) and not self._may_be_said(task):  # then nothing is kept of it, whatever has failed
+            if self._is_copy(task):
+                self._metrics.duplicates.inc()
+                return
             failure = Rejected(Reason.ERASED, ERASED)
         try:
             await self._route(task, failure)
@@ -249,54 +266,3 @@ class Routing:
                 "in_seconds": round(due_at - self._clock(), 1),
             },
         )
-
-
-def attachment_of(message: Attachment | Preview | LifecycleCommand) -> Attachment | None:
-    """Return the attachment that a message is about, None for commands."""
-    match message:
-        case Attachment():
-            return message
-        case Preview():
-            return message.attachment
-        case _:
-            return None
-
-
-def home_conversation_of(message: Attachment | Preview | LifecycleCommand) -> str | None:
-    """Return the conversation in whose home partition a message is worked on.
-
-    None for commands of the due table: they are about rows of the partition that they are in.
-    """
-    match message:
-        case Attachment() | Preview() | Order():
-            return conversation_of(message)
-        case _:
-            return None
-
-
-def conversation_of(message: Attachment | Preview | LifecycleCommand) -> str:
-    """Return the conversation that a message is about, the first of several; a `Forget` knows only its event."""
-    match message:
-        case Preview():
-            return message.attachment.conversation_id
-        case Forget():
-            return message.event_id
-        case Together():
-            return conversation_of(message.commands[0])
-        case _:
-            return message.conversation_id
-
-
-def event_id_of(message: Attachment | Preview | LifecycleCommand) -> str:
-    """Return the event id of any message, of several commands the first one's."""
-    match message:
-        case Preview():
-            return message.attachment.event_id
-        case Together():
-            return message.commands[0].event_id
-        case Order():
-            return order_id(message)
-        case Lapse():
-            return message.conversation_id
-        case _:
-            return message.event_id

@@ -56,6 +56,8 @@ class Broker:
     flow: Flow
     owned_seconds: Callable[[], float]
     """For how much longer the partitions are certainly this worker's."""
+    certainly_ours: Callable[[], None]
+    """Raises Held where `owned_seconds` is none."""
 
 
 class Pipeline:
@@ -103,6 +105,7 @@ class Pipeline:
             lifecycle_topic=self._topics.lifecycle,
             key_secret=settings.object_key_secret,
             erased_seconds=settings.erased_seconds,
+            ttl_seconds=settings.preview_ttl_seconds,
             settling_seconds=SETTLING_TIMEOUTS * settings.s3_timeout_seconds,
             clock=time.time,
         )
@@ -134,7 +137,7 @@ class Pipeline:
             due=self.due,
             send=self._broker.send,
             conversations=self._conversations,
-            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            post_of=self.links.get,
             partitions=settings.topic_partitions,
             policy=safe.policy,
             guard=safe.guard,
@@ -213,4 +216,7 @@ class Pipeline:
             results=self._results,
             metrics=self._metrics,
             clock=time.time,
+            may_delete=self._broker.certainly_ours,
+            send=self._broker.send,
+            partitions=self._settings.topic_partitions,
         )

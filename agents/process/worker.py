@@ -68,6 +68,7 @@ class Worker:
             offsets=app.offsets,
             flow=ConsumerFlow(app),
             owned_seconds=lambda: app.lease.remaining_seconds,
+            certainly_ours=app.lease.check,
         )
         self._tracer = create_tracer(settings, "worker", product_version())
         self._shelves: Shelves = _shelves(settings)

@@ -36,7 +36,9 @@ IN_FLIGHT_ROWS: Final = 4096
 """Most rows whose sends may hang at a time."""
 SWEEP_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 3600.0
-"""After which a row that stays until somebody has done what it is for is sent again, if it is still there."""
+"""After which a row that stays until somebody has done what it is for is sent again, if it is still there; from then on
+after as long as it is late, so that an outage of a day does not leave a day of copies in the topic."""
+LOOK_AGAIN_MOST_SECONDS: Final = 86_400.0
 SOON_SECONDS: Final = 5.0
 """Rows that are due so soon need not be brought forward."""
 REFUSED_SECONDS: Final = 60.0
@@ -242,7 +244,8 @@ class Due:
 
     async def _settle_row(self, partition: int, key: str, row: DueRow) -> None:
         if self._stays(key):
-            self._put_off(partition, key, row, LOOK_AGAIN_SECONDS)
+            late_seconds = self._clock() - row.due_at
+            self._put_off(partition, key, row, min(max(LOOK_AGAIN_SECONDS, late_seconds), LOOK_AGAIN_MOST_SECONDS))
         else:
             await self._rows.delete(partition, key, only=row)
 

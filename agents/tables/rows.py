@@ -94,6 +94,7 @@ class Rows(Generic[RowT]):
         self._shelves = shelves or MemoryShelves()
         self._assigned_at = clock()
         self._locks = Locks[tuple[int, str]]()
+        self._looking_through = asyncio.Lock()
         self._table = Table(app, name=name, partitions=partitions, rows=self)
         app.tables.add(self._table)
 
@@ -123,11 +124,12 @@ class Rows(Generic[RowT]):
 
     async def beginning_with(self, partition: int, prefix: str) -> list[tuple[str, RowT]]:
         """Return the rows whose keys begin so; looks through all keys where the store has no order of them."""
-        owned = self._owned.get(partition)
         keys: list[str] = []
-        for some in owned.shelf.keys(prefix.encode()) if owned else ():
-            keys.extend(key.decode() for key in some)
-            await asyncio.sleep(0)
+        async with self._looking_through:  # several at once would hold the event loop for as many times as long
+            owned = self._owned.get(partition)
+            for some in owned.shelf.keys(prefix.encode()) if owned else ():
+                keys.extend(key.decode() for key in some)
+                await asyncio.sleep(0)
         return [(key, row) for key in keys if (row := self.get(partition, key)) is not None]
 
     async def put(self, partition: int, key: str, row: RowT, *, only: RowT | None = None) -> None:

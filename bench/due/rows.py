@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from agents.row_names import expiry_row
 from agents.tables.due import DueRow
 from stream.messages import Expire
+from stream.records import homes
 
 FILES_A_CONVERSATION: Final = 3
 LATEST_SECONDS: Final = 6.5 * 86_400.0
@@ -24,12 +25,16 @@ def object_key_of(number: int) -> str:
 
 def partition_of(number: int, partitions: int) -> int:
     """Return where the row of a preview lies."""
-    return number // FILES_A_CONVERSATION % partitions
+    return homes.partition_of(_conversation_of(number).encode(), partitions)
+
+
+def _conversation_of(number: int) -> str:
+    return f"{number // FILES_A_CONVERSATION:036d}"
 
 
 def due_row(number: int, due_at: float, topic: str) -> DueRow:
     """Return the row that lets a preview expire."""
-    conversation_id = f"{number // FILES_A_CONVERSATION:036d}"
+    conversation_id = _conversation_of(number)
     command = Expire(
         event_id=sha256(str(number).encode()).hexdigest(),
         conversation_id=conversation_id,

@@ -88,6 +88,7 @@ class Ours:
             offsets=Offsets(),
             flow=self.memory,
             owned_seconds=lambda: settings.worker_session_timeout_seconds,
+            certainly_ours=lambda: None,
         )
 
 

@@ -128,6 +128,7 @@ class StillPipeline:
             offsets=Offsets(),
             flow=self.memory,
             owned_seconds=lambda: 30.0,
+            certainly_ours=lambda: None,
         )
 
 

@@ -4,6 +4,7 @@ from agents.lifecycle import LifecycleAgent
 from agents.routing import Agent
 from stream.failures import Stage
 from stream.messages import decode_lifecycle_command
+from tests.agents.changelogs import PARTITIONS
 from tests.agents.test_link import Bench
 from tests.agents.worlds import NOW, TOPICS, SentRecord
 
@@ -24,6 +25,9 @@ class Life(Bench):
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=lambda: None,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.ender = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 

@@ -7,16 +7,21 @@ from agents.routing import Agent
 from agents.row_names import expiry_row, is_expiry
 from agents.side_by_side import AT_ONCE
 from agents.tables.due import LOOK_AGAIN_SECONDS, DueRow
-from stream.failures import Reason, Retryable, Stage
+from stream.failures import Held, Reason, Retryable, Stage
 from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
-from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
+from tests.agents.changelogs import PARTITIONS
+from tests.agents.worlds import NOW, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
+CONVERSATIONS = [at_home(name) for name in ("a", "b", "c")]
 
 
 def expire(number: int) -> Expire:
     return Expire(
-        event_id=f"e{number}", conversation_id=f"c{number % 3}", object_key=f"c/{number}.webp", expires_at=EXPIRES_AT
+        event_id=f"e{number}",
+        conversation_id=CONVERSATIONS[number % 3],
+        object_key=f"c/{number}.webp",
+        expires_at=EXPIRES_AT,
     )
 
 
@@ -26,6 +31,7 @@ class Life:
     def __init__(self) -> None:
         self.world = World()
         self.store = MemoryStore(self.world.journal)
+        self.away: Held | None = None
         agent = LifecycleAgent(
             topics=TOPICS,
             store=self.store,
@@ -35,6 +41,9 @@ class Life:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=self.may_delete,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=agent.run)
 
@@ -53,6 +62,10 @@ class Life:
 
     async def obey(self, value: bytes) -> None:
         await self.world.run(self.agent, value)
+
+    def may_delete(self) -> None:
+        if self.away is not None:
+            raise self.away
 
     @property
     def expired(self) -> list[str]:
@@ -168,6 +181,20 @@ async def test_a_command_whose_worker_was_killed_before_it_told_is_carried_out_a
     assert life.world.waiting() == {}
 
 
+async def test_a_worker_whose_partitions_may_be_anothers_deletes_nothing() -> None:
+    life = Life()
+    await life.stored(1)
+    life.world.clock.now = EXPIRES_AT
+    (value,) = await life.sweep()
+    life.away = Held(Reason.MEMBERSHIP_UNCERTAIN, "whose?", 1.0)
+    with pytest.raises(Held):
+        await life.obey(value)
+    assert (len(life.store.objects), life.expired) == (1, [])
+    life.away = None
+    await life.obey(value)
+    assert (len(life.store.objects), life.expired) == (0, ["c/0.webp"])
+
+
 async def test_a_row_that_stays_is_looked_at_again_when_nobody_has_carried_its_command_out() -> None:
     life = Life()
     await life.stored(1)
@@ -176,6 +203,16 @@ async def test_a_row_that_stays_is_looked_at_again_when_nobody_has_carried_its_c
     assert await life.sweep() == []
     life.world.clock.now += LOOK_AGAIN_SECONDS
     assert await life.sweep() == first
+
+
+async def test_while_nobody_carries_a_command_out_it_is_sent_ever_more_seldom() -> None:
+    life = Life()
+    await life.stored(1)
+    sent = 0
+    for quarter in range(4 * 24):
+        life.world.clock.now = EXPIRES_AT + quarter * LOOK_AGAIN_SECONDS / 4
+        sent += len(await life.sweep())
+    assert sent == 6  # after 0, 1, 2, 4, 8 and 16 hours
 
 
 async def test_an_order_without_a_row_is_carried_out_when_the_object_is_there() -> None:

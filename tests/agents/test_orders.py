@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
+from agents.kafka.lane import Record
 from agents.lifecycle import HELD_SECONDS, LifecycleAgent
 from agents.object_keys import conversation_prefix
-from agents.routing import Agent
+from agents.routing import Agent, Task
 from agents.row_names import expiry_row, is_expiry, lapse_row, retry_row
 from agents.said import LinkRow
 from agents.tables.due import DueRow
-from stream.failures import Reason, Retryable, Stage
+from stream.failures import Held, Reason, Retryable, Stage
 from stream.messages import (
     Attachment,
     Erase,
@@ -23,6 +24,9 @@ from stream.messages import (
     decode_lifecycle_command,
     encode,
 )
+from stream.records.headers import Delivery, as_dict
+from stream.records.homes import partition_of
+from tests.agents.changelogs import PARTITIONS
 from tests.agents.worlds import HOME, NOW, SECRET, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
@@ -48,6 +52,9 @@ class Case:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=lambda: None,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 
@@ -79,9 +86,9 @@ def object_key(conversation_id: str, number: int) -> str:
     return f"{conversation_prefix(SECRET, conversation_id)}{number:040x}.webp"
 
 
-def expiry(conversation_id: str, key: str) -> DueRow:
-    command = Expire(event_id=f"e-{key[-6:]}", conversation_id=conversation_id, object_key=key, expires_at=EXPIRES_AT)
-    return DueRow(due_at=EXPIRES_AT, topic=TOPICS.lifecycle, key=conversation_id.encode(), value=encode(command))
+def expiry(conversation_id: str, key: str, *, expires_at: float = EXPIRES_AT) -> DueRow:
+    command = Expire(event_id=f"e-{key[-6:]}", conversation_id=conversation_id, object_key=key, expires_at=expires_at)
+    return DueRow(due_at=expires_at, topic=TOPICS.lifecycle, key=conversation_id.encode(), value=encode(command))
 
 
 async def test_an_erasure_deletes_the_previews_of_its_conversation_alone_and_says_so() -> None:
@@ -137,6 +144,33 @@ async def test_a_put_that_was_given_up_and_lands_after_the_erasure_is_deleted_to
     assert case.store.objects == {}
     assert case.told("erased") == [landed[0]]
     assert [name for name in case.world.waiting() if is_expiry(name)] == []
+
+
+@pytest.mark.parametrize("lists", [True, False])
+async def test_a_second_put_that_was_given_up_and_lands_after_the_erasure_is_deleted_too(lists: bool) -> None:  # noqa: FBT001
+    case = Case()
+    case.store.lists = lists
+    key = object_key(CONVERSATION, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 1000))
+    await case.order(ERASE)
+    assert case.store.objects == {}
+    case.store.objects[key] = b"RIFF"
+    await case.live_until(NOW + 60)
+    assert case.store.objects == {}
+    assert (case.told("erased"), case.answered()) == ([key], [("o1", "erased", 1)])
+
+
+async def test_what_an_erasure_lets_expire_before_its_time_is_told_once_although_its_command_comes_again() -> None:
+    case = Case()
+    key = object_key(CONVERSATION, 0)
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 5000))
+    await case.order(ERASE)
+    await case.live_until(NOW + 60)
+    (sent,) = case.world.to(TOPICS.lifecycle)
+    await case.world.run(case.agent, sent.value)
+    await case.live_until(NOW + 5000)
+    assert case.told("erased") == [key]
 
 
 async def test_an_expiry_that_was_sent_before_the_erasure_tells_nothing_more() -> None:
@@ -205,12 +239,48 @@ async def test_what_a_killed_worker_had_stored_before_it_knew_of_the_erasure_goe
     assert len(case.told("erased")) == 1
 
 
+async def test_what_was_left_of_an_erased_conversation_goes_although_the_first_look_was_cut_off() -> None:
+    case = Case()
+    await case.order(ERASE)
+    key = object_key(CONVERSATION, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(CONVERSATION, key, expires_at=NOW + 5000))
+    case.world.due_log.failing = Held(Reason.MEMBERSHIP_UNCERTAIN, "whose?", 1.0)
+    with pytest.raises(Held):
+        await case.world.run(attachments(case), encode(ATTACHMENT))
+    case.world.due_log.failing = None
+    await case.world.run(attachments(case), encode(ATTACHMENT))
+    await case.live_until(NOW + 60)
+    assert case.store.objects == {}
+
+
 async def test_a_copy_of_an_event_that_was_said_before_the_erasure_gets_no_second_end() -> None:
     case = Case()
     await case.world.links.put(HOME, ATTACHMENT.event_id, LinkRow(state="sent", message_id="m1"))
     await case.order(ERASE)
     await case.world.run(attachments(case), encode(ATTACHMENT))
     assert case.world.outcomes() == []
+
+
+async def test_a_copy_that_is_being_rendered_when_its_conversation_is_erased_gets_no_second_end() -> None:
+    case = Case()
+    await case.world.links.put(HOME, ATTACHMENT.event_id, LinkRow(state="sent", message_id="m1"))
+
+    async def run(task: Task[Attachment]) -> None:
+        await case.order(ERASE)
+        case.world.conversations.refuse_erased(HOME, task.message.conversation_id)
+
+    await case.world.run(Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=run), encode(ATTACHMENT))
+    assert case.world.outcomes() == []
+
+
+@pytest.mark.parametrize("delivery", [Delivery(attempt=2, renders=1), Delivery(replays=1)])
+async def test_a_file_that_is_rendered_again_ends_as_erased_although_a_post_of_it_was_tried(delivery: Delivery) -> None:
+    case = Case()
+    await case.world.links.put(HOME, ATTACHMENT.event_id, LinkRow(state="sending", not_before=NOW))
+    await case.order(ERASE)
+    await case.world.run(attachments(case), encode(ATTACHMENT), as_dict(delivery.to_headers()))
+    assert [one.verdict for one in case.world.outcomes()] == ["erased"]
 
 
 async def test_a_held_preview_stays_past_its_time_and_expires_once_released() -> None:
@@ -285,6 +355,24 @@ async def test_an_order_in_another_partition_is_sent_to_the_home_of_its_conversa
     (sent,) = case.world.to(TOPICS.lifecycle)
     assert (sent.key, sent.value, sent.partition != HOME) == (b"somebody", encode(away), True)
     assert case.world.answers() == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_an_expiry_in_another_partition_is_carried_out_where_its_conversation_may_be_held(held: bool) -> None:  # noqa: FBT001
+    case = Case()
+    elsewhere = "somebody"
+    key = object_key(elsewhere, 0)
+    case.store.objects[key] = b"RIFF"
+    await case.world.due.put(HOME, expiry_row(key), expiry(elsewhere, key))
+    home = partition_of(elsewhere.encode(), PARTITIONS)
+    if held:
+        await case.world.conversations.hold(home, Hold(conversation_id=elsewhere))
+    await case.live_until(EXPIRES_AT)
+    sent = case.world.to(TOPICS.lifecycle)[-1]
+    assert (sent.partition, expiry_row(key) in case.world.waiting(), key in case.store.objects) == (home, False, True)
+    record = Record(TOPICS.lifecycle, home, 7, sent.key, sent.value, {})
+    await case.world.routing.job(case.agent)(record)
+    assert (key in case.store.objects, case.told("expired")) == ((True, []) if held else (False, [key]))
 
 
 async def test_an_erasure_is_forgotten_when_no_record_can_come_any_more() -> None:

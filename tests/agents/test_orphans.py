@@ -73,3 +73,8 @@ def test_what_is_not_of_our_form_is_left_alone() -> None:
 
 def test_a_row_whose_object_is_not_there_is_counted() -> None:
     assert compare([stored(1)], {key(1), key(2)}, modified_before=NOW).rows_without_object == 1
+
+
+def test_a_preview_of_a_held_conversation_is_no_orphan() -> None:
+    found = compare([stored(1), stored(2)], set(), modified_before=NOW, held={key(1).partition("/")[0] + "/"})
+    assert [one.key for one in found.orphans] == [key(2)]

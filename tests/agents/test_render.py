@@ -21,6 +21,7 @@ from stream.messages import (
 )
 from stream.settings import Secret
 from stream.tracing import UNTRACED, Tracer
+from tests.agents.changelogs import PARTITIONS
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
 
 TTL = 600.0
@@ -130,6 +131,9 @@ class Bench:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
+            may_delete=lambda: None,
+            send=self.world.send,
+            partitions=PARTITIONS,
         )
         self.lifecycle = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 

@@ -92,7 +92,8 @@ class World:
         self.policy = RetryPolicy(base_seconds=10.0, cap_seconds=100.0, services=patience, source=patience)
         self.guard = Guard(GuardLimits(share=0.5, window_seconds=300.0, least_conversations=2), self.clock)
         index = DueIndex()
-        self.due_rows = make_rows(Journalled(self.journal, "due"), DueRow, index)
+        self.due_log = Journalled(self.journal, "due")
+        self.due_rows = make_rows(self.due_log, DueRow, index)
         self.links = make_rows(Journalled(self.journal, "links"), LinkRow)
         self.due = Due(
             self.due_rows,
@@ -112,6 +113,7 @@ class World:
             lifecycle_topic=TOPICS.lifecycle,
             key_secret=SECRET,
             erased_seconds=10_000.0,
+            ttl_seconds=1000.0,
             settling_seconds=60.0,
             clock=self.clock,
         )
@@ -121,7 +123,7 @@ class World:
             due=self.due,
             send=self.send,
             conversations=self.conversations,
-            is_said=lambda partition, event_id: self.links.get(partition, event_id) is not None,
+            post_of=self.links.get,
             partitions=PARTITIONS,
             policy=self.policy,
             guard=self.guard,
@@ -184,8 +186,12 @@ class Journalled(Changelog):
         super().__init__()
         self._journal = journal
         self._table = table
+        self.failing: Exception | None = None
+        """Raised by every write while it is set."""
 
     async def __call__(self, topic: str, **kwargs: Any) -> int:
+        if self.failing is not None:
+            raise self.failing
         kind = "delete" if kwargs["value"] is None else _label(kwargs["value"])
         self._journal.append(f"{self._table} {kind}")
         return await super().__call__(topic, **kwargs)

@@ -16,6 +16,7 @@ from agents.storage import S3Store, create_store
 from agents.tables.due import DueRow
 from stream.kafka.provisioning import provision
 from stream.messages import Attachment, Expire, encode
+from stream.records.conversations import ConversationRow
 from stream.settings import KafkaSettings, Secret
 from stream.topics import Topics
 from tests.contract.own_topics import produce, topics_of_its_own
@@ -74,6 +75,11 @@ class Deployment:
             rows.append((expiry_row(key).encode(), encode(row), None))
         produce(self._kafka, topics.due_changelog, *rows)
 
+    def hold(self, conversation_id: str) -> None:
+        row = ConversationRow(state="held", order_id="o", at=1.0)
+        changelog = Topics.of(self._kafka).conversations_changelog
+        produce(self._kafka, changelog, (conversation_id.encode(), encode(row), None))
+
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "agents", "reconcile", *options]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -114,6 +120,13 @@ def test_more_orphans_than_were_expected_are_all_left_alone(deployment: Deployme
     code, told = deployment.reconcile("--grace-hours=-1", "--delete", "--at-most=1")
     assert (code, told["deleted"]) == (1, 0)
     assert deployment.listed() == keys
+
+
+def test_previews_of_held_conversations_are_left_alone(deployment: Deployment) -> None:
+    deployment.put(key("held.png"))
+    deployment.hold("c")
+    assert deployment.reconcile("--grace-hours=-1", "--delete")[0] == 0
+    assert deployment.listed() == {key("held.png")}
 
 
 def test_a_bucket_that_is_not_there_holds_no_orphans(deployment: Deployment) -> None:

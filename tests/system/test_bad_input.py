@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from msgspec import structs
 
-from stream.messages import Attachment, Expire, Picture, Preview, encode
+from stream.messages import Attachment, Expire, Picture, Preview, Release, encode
 from tests.harness.genesys.faults import Fault
 from tests.harness.kafka import RealKafka
 from tests.harness.s3 import Minio
@@ -213,7 +213,7 @@ def attachment(rig: Rig, event_id: str, name: str = "photo.png") -> bytes:
 
 
 def test_well_formed_records_of_others_cannot_harm(rig: Rig) -> None:
-    """A preview that nobody stored is rendered anew; what is not there expires; a key that is none is refused."""
+    """A preview that nobody stored is rendered anew; what is not there is told of by nobody; a bad key is refused."""
     event_id = "event-of-another-producer"
     theirs = Preview(
         attachment=Attachment(
@@ -226,8 +226,10 @@ def test_well_formed_records_of_others_cannot_harm(rig: Rig) -> None:
     odd = structs.replace(theirs, attachment=structs.replace(theirs.attachment, event_id="odd"), object_key="../odd")
     rig.produce(rig.topics.previews, encode(theirs), encode(odd))
     expire = Expire(event_id="expire-nothing", conversation_id="c", object_key="not/there.webp", expires_at=1.0)
-    rig.produce(rig.topics.lifecycle, encode(expire))
+    rig.produce(rig.topics.lifecycle, encode(expire), encode(Release(conversation_id="c", order_id="behind it")))
     assert rig.verdict(event_id) == "rendered"
     rig.wait_for_ends(["odd"])
     assert rig.dead_letters("odd")[0].reason == "storage_refused"
-    rig.wait("the expiry", lambda: any(record.event_id == "expire-nothing" for record in rig.ledger.lifecycle))
+    rig.wait("the order behind it", lambda: any(one.order_id == "behind it" for one in rig.ledger.conversations))
+    assert all(record.event_id != "expire-nothing" for record in rig.ledger.lifecycle)
+    assert rig.dead_letters("expire-nothing") == []

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given
@@ -242,3 +243,40 @@ async def test_the_observer_is_shown_what_a_new_partition_brings_with_it() -> No
     assert contents(rows) == seen.rows == {(0, "a"): "v"}
     assert rows.get(0, "of another version") is None
     assert len(skipped) == 3
+
+
+class Looked(MemoryShelf):
+    """Notes how many look through it at once; yields its keys one by one."""
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach)
+        self.looking = 0
+        self.most = 0
+
+    def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
+        self.looking += 1
+        self.most = max(self.most, self.looking)
+        for some in super().keys(prefix):
+            for key in some:
+                yield [key]
+        self.looking -= 1
+
+
+class LookedShelves(MemoryShelves):
+    def __init__(self) -> None:
+        self.opened: dict[int, Looked] = {}
+
+    def open(self, changelog: str, partition: int, now: float) -> Looked:
+        del changelog
+        return self.opened.setdefault(partition, Looked(Reach(-1, now)))
+
+
+async def test_rows_are_found_by_what_their_keys_begin_with_by_one_after_another() -> None:
+    shelves = LookedShelves()
+    rows = make_rows(Changelog(), Row, shelves=shelves)
+    for key in ("a/1", "a/2", "b/1"):
+        await rows.put(1, key, Row(key))
+    found = await asyncio.gather(*(rows.beginning_with(1, "a/") for _ in range(5)))
+    assert [sorted(each) for each in found] == [[("a/1", Row("a/1")), ("a/2", Row("a/2"))]] * 5
+    assert shelves.opened[1].most == 1
+    assert await rows.beginning_with(1, "c/") == await rows.beginning_with(3, "a/") == []
