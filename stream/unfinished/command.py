@@ -2,7 +2,7 @@
 
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -41,27 +41,28 @@ def run(settings: KafkaSettings, options: Namespace, console: Console) -> int:
     found = [item for item in without_end if item.attachment.conversation_id not in erased]
     expired = expiries(read(topics.previews), ended.previews, erased) if options.expiries else []
     given = orders(read(topics.results)) if options.orders else []
-    for item in found if options.json else ():
-        console.say(_line(item))
-    if found and not options.json:
-        console.say(f"{columns([HEADINGS, *map(_row, found)])}\n")
-    # Orders first: what is sent after them finds that its conversation is erased or held.
+    _list(found, options, console)
+    # Orders first: expiries that are sent after them find that their conversation is erased or held.
     commands: list[Order | Expire] = [*given, *expired]
     wanted = [Sending(topics.lifecycle, one.conversation_id.encode(), encode(one), []) for one in commands]
     wanted += [_again(topics, item) for item in found] if options.again else []
     sent = _send(settings, wanted, options, console)
-    left_out = len(without_end) - len(found)
-    counts = {
-        "unfinished": len(found),
-        "erased": left_out,
-        "expiries": len(expired),
-        "orders": len(given),
-        "sent": sent,
-    }
-    told = f"{len(found)} events without an end; {sent} records sent"
-    told += f"; {left_out} events of erased conversations left out" if left_out else ""
-    console.say(msgspec.json.encode(counts).decode() if options.json else told)
+    counts = {"unfinished": len(found), "erased": len(without_end) - len(found), "expiries": len(expired)}
+    _sum(counts | {"orders": len(given), "sent": sent}, options, console)
     return OK if sent == len(wanted) and (options.again or not found) else LEFT
+
+
+def _list(found: Sequence[Unfinished], options: Namespace, console: Console) -> None:
+    for item in found if options.json else ():
+        console.say(_line(item))
+    if found and not options.json:
+        console.say(f"{columns([HEADINGS, *map(_row, found)])}\n")
+
+
+def _sum(counts: Mapping[str, int], options: Namespace, console: Console) -> None:
+    told = f"{counts['unfinished']} events without an end; {counts['sent']} records sent"
+    left_out = f"; {counts['erased']} events of erased conversations left out" if counts["erased"] else ""
+    console.say(msgspec.json.encode(counts).decode() if options.json else f"{told}{left_out}")
 
 
 def _send(settings: KafkaSettings, wanted: list[Sending], options: Namespace, console: Console) -> int:
