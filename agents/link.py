@@ -232,15 +232,16 @@ class LinkAgent:
     async def _conclude(self, task: Task[Preview], link: Link, message_id: str) -> None:
         preview = task.message
         attachment = preview.attachment
+        is_erased = self._conversations.is_erased(task.record.partition, attachment.conversation_id)
         outcome = Outcome(
             event_id=attachment.event_id,
             conversation_id=attachment.conversation_id,
             outcome="linked",
             verdict=preview.picture.verdict,
-            file_name=attachment.file_name,
-            mime_type=attachment.mime_type,
-            preview_url=link.url,
-            picture=preview.picture,
+            file_name="" if is_erased else attachment.file_name,
+            mime_type="" if is_erased else attachment.mime_type,
+            preview_url=None if is_erased else link.url,
+            picture=None if is_erased else preview.picture,
             message_id=message_id,
             attempt=task.delivery.attempt,
             timings=task.progress.timings(preview.timings),

@@ -1,7 +1,7 @@
 """Orders about whole conversations: erase, hold, release; each is answered, however often it is delivered."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,6 +12,7 @@ from agents.row_names import EXPIRY
 from agents.side_by_side import side_by_side
 from agents.storage import ObjectStore
 from agents.tables.due import Due, DueRow
+from stream.failures import Refused
 from stream.messages import (
     ConversationRecord,
     Erase,
@@ -70,17 +71,34 @@ class Orders:
             await self._answer(order, "erase", "refused", reason=HOLD_STANDS)
             return
         await self._conversations.erase(partition, order)
-        erased = await self._delete_previews(partition, order.conversation_id)
+        erased, refusals = await self._delete_previews(partition, order.conversation_id)
         await self._conversations.hasten_retries(partition, order.conversation_id)
+        if refusals:  # the order is a dead letter then, to be replayed
+            refusal = next(iter(refusals.values()))
+            raise Refused(refusal.reason, f"{len(refusals)} previews could not be erased: {refusal.message}")
         await self._answer(order, "erase", "erased", previews=erased)
 
-    async def _delete_previews(self, partition: int, conversation_id: str) -> int:
+    async def _delete_previews(self, partition: int, conversation_id: str) -> tuple[int, dict[str, Refused]]:
+        """Return how many were deleted, and what the storage said of those that it refuses to delete."""
         rows = await self._conversations.previews(partition, conversation_id)
         listed = await self._store.listed(self._conversations.prefix(conversation_id))
         stored = {_object_of(name) for name, _ in rows} if listed is None else {one.key for one in listed}
-        await self._store.delete(sorted(stored))
-        await side_by_side(self._end(partition, name, row, stored) for name, row in rows)
-        return len(stored)
+        refusals = await self._delete(sorted(stored))
+        deleted = stored - refusals.keys()
+        await side_by_side(
+            self._end(partition, name, row, deleted) for name, row in rows if _object_of(name) not in refusals
+        )
+        return len(deleted), refusals
+
+    async def _delete(self, keys: Sequence[str]) -> dict[str, Refused]:
+        """Delete together, or each alone once one is refused: no object keeps the others."""
+        try:
+            await self._store.delete(keys)
+        except Refused as refusal:
+            if len(keys) == 1:
+                return {keys[0]: refusal}
+            return {key: failure for one in keys for key, failure in (await self._delete([one])).items()}
+        return {}
 
     async def _end(self, partition: int, name: str, row: DueRow, deleted: set[str]) -> None:
         """Tell of a deleted preview and end its row; look later for one that was not there, or was put just now.

@@ -197,6 +197,21 @@ async def test_while_the_storage_is_away_an_erasure_is_remembered_and_tried_agai
     assert case.answered() == [("o1", "erased", 2)]
 
 
+async def test_an_object_that_the_storage_refuses_to_delete_keeps_no_other_and_leaves_a_dead_letter() -> None:
+    case = Case()
+    await case.store_previews(count=3)
+    case.store.refused = {object_key(CONVERSATION, 1)}
+    await case.order(ERASE)
+    assert list(case.store.objects) == [object_key(CONVERSATION, 1)]
+    assert case.told("erased") == [object_key(CONVERSATION, 0), object_key(CONVERSATION, 2)]
+    assert case.answered() == []
+    (letter,) = case.world.dead_letters()
+    assert (letter.event_id, letter.reason) == ("o1", "storage_refused")
+    case.store.refused = set()
+    await case.order(ERASE)
+    assert case.answered() == [("o1", "erased", 1)]
+
+
 async def test_waiting_retries_of_an_erased_conversation_come_at_once() -> None:
     case = Case()
     later = DueRow(due_at=NOW + 3000, topic=TOPICS.attachments, key=b"k", value=b"{}")
