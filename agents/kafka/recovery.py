@@ -48,9 +48,6 @@ class Follower(Protocol):
     def own(self, partitions: set[int]) -> None:
         """Put away every partition but these; open those that are new."""
 
-    async def show(self) -> None:
-        """Let others know what the new partitions brought with them."""
-
     def apply(self, records: Iterable[Recovered]) -> None:
         """Apply records that were read back, in order; never raises for what is in them."""
 
@@ -77,7 +74,6 @@ class Store(MemoryStore[bytes, bytes]):
     async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:  # noqa: ARG002 - Faust's signature
         """Own what is assigned: the rows themselves know how far each partition has come."""
         self.rows.own({tp.partition for tp in assigned if tp.topic == self.rows.changelog})
-        await self.rows.show()
 
     async def on_stop(self) -> None:
         """Put the rows away: what runs is drained by now."""

@@ -15,12 +15,12 @@ from typing import Annotated, Final, Protocol
 
 from aiokafka.errors import KafkaError
 from msgspec import Meta, Struct
-from msgspec.structs import replace
 
 from agents.kafka.sender import Send
 from agents.side_by_side import side_by_side
-from agents.tables.due_index import DueIndex, Place
+from agents.tables.due_index import DueIndex
 from agents.tables.rows import Rows
+from agents.tables.times import Place
 from stream.failures import Held, Refused
 from stream.records.headers import RecordHeaders
 
@@ -194,7 +194,10 @@ class Due:
         gathered: defaultdict[tuple[int, str], list[tuple[str, DueRow]]] = defaultdict(list)
         for partition, key in self._index.due(now, LOOKED_AT_ROWS, but=self._in_flight):
             row = self._rows.get(partition, key)
-            if row is None or row.due_at > now:
+            if row is None:  # on disk, by another version of this program
+                self._index.remove(partition, key.encode())
+                continue
+            if row.due_at > now:
                 continue
             if (gather := self._gather.get(row.topic)) is not None and gather.takes(row):
                 gathered[partition, row.topic].append((key, row))
@@ -252,7 +255,7 @@ class Due:
     def _put_off(self, partition: int, key: str, row: DueRow, seconds: float) -> None:
         """Let others go first: the row itself stays as it is, and only this worker looks at it later."""
         if self._rows.get(partition, key) == row:
-            self._index.put(partition, key.encode(), replace(row, due_at=self._clock() + seconds))
+            self._index.put_off(partition, key.encode(), self._clock() + seconds)
 
 
 def _in_parts(rows: Sequence[tuple[str, DueRow]]) -> Iterator[list[tuple[str, DueRow]]]:

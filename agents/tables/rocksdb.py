@@ -10,21 +10,27 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from agents.tables.shelves import NOWHERE, Change, Reach
+from agents.tables.times import TimeOf, Times
+from agents.tables.times_on_disk import TimesOnDisk, entry_of
 from stream.variables import wrong
 
 logger = logging.getLogger(__name__)
 
 AnswerT = TypeVar("AnswerT")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""To be raised with what the bytes mean, and with what tells when a row is due."""
 ABOUT: Final = b"\x00"  # the one key that is no row's
 ROW: Final = b"\x01"  # before every row's key
+ENTRY: Final = b"\x02"  # before every entry of the index by time
+AFTER: Final = b"\x03"
 SPOILT: Final = "SPOILT"
 """A file beside the database: a read failed, so the next opening wipes it."""
 CACHE_BYTES: Final = 32 * 1024 * 1024
@@ -41,6 +47,8 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     changelog: str
     partition: int
     reach: Reach
+    rows: int | None = None
+    """How many rows there are, where they are to be found by time."""
 
 
 class RocksShelves:
@@ -61,30 +69,31 @@ class RocksShelves:
             self._cache,
         )
 
-    def open(self, changelog: str, partition: int, now: float) -> "RocksShelf":
+    def open(self, changelog: str, partition: int, now: float, time_of: TimeOf | None = None) -> "RocksShelf":
         """Return the shelf of a partition as it was left; wipe it first when it cannot be continued.
 
         Raises:
             WrongSettingError: Another process has the database open.
         """
         path = self._folder / changelog / str(partition)
-        about = About(changelog=changelog, partition=partition, reach=Reach(NOWHERE, now))
+        rows = None if time_of is None else 0
+        about = About(changelog=changelog, partition=partition, reach=Reach(NOWHERE, now), rows=rows)
         if path.exists():
             try:
-                return self._continued(path, about)
+                return self._continued(path, about, time_of)
             except _UnusableError as error:
                 logger.warning("rows.wiped", extra={"path": str(path), "reason": str(error)})
                 shutil.rmtree(path)
         path.mkdir(parents=True)
-        shelf = RocksShelf(self._database(path), self._rocks, path, about)
-        shelf.clear(about.reach)
+        shelf = RocksShelf(self._database(path), self._rocks, path, about, time_of)
+        shelf.write((), about.reach)
         return shelf
 
     def close(self) -> None:
         """Let another process have the folder."""
         os.close(self._lock)
 
-    def _continued(self, path: Path, wanted: About) -> "RocksShelf":
+    def _continued(self, path: Path, wanted: About, time_of: TimeOf | None) -> "RocksShelf":
         if (path / SPOILT).exists():
             raise _UnusableError("a block could not be read")
         try:
@@ -98,7 +107,7 @@ class RocksShelves:
         except BaseException:
             database.close()
             raise
-        return RocksShelf(database, self._rocks, path, about)
+        return RocksShelf(database, self._rocks, path, about, time_of)
 
     def _database(self, path: Path) -> Any:
         rocks = self._rocks
@@ -118,11 +127,12 @@ class RocksShelves:
 class RocksShelf:
     """Rows in one database."""
 
-    def __init__(self, database: Any, rocks: Any, path: Path, about: About) -> None:
+    def __init__(self, database: Any, rocks: Any, path: Path, about: About, time_of: TimeOf | None) -> None:
         self._database = database
         self._rocks = rocks
         self._path = path
         self._about = about
+        self._time_of = time_of
 
     @property
     def reach(self) -> Reach:
@@ -135,47 +145,79 @@ class RocksShelf:
         return value
 
     def count(self) -> int:
-        """Return RocksDB's estimate: what was written again counts once more until it is compacted."""
+        """Return how many rows there are.
+
+        Where they have no times it is RocksDB's estimate: what was written again counts once more until compacted.
+        """
+        if self._about.rows is not None:
+            return self._about.rows
         return int(self._database.property_int_value("rocksdb.estimate-num-keys") or 0)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield every row as it was when the first was asked for."""
-        return self._beginning_with(b"")
+        for cursor in self._between(ROW, ENTRY):
+            yield cursor.key()[len(ROW) :], cursor.value()
 
     def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
         """Yield the keys that begin so, all at once: they lie side by side."""
-        yield [key for key, _ in self._beginning_with(prefix)]
+        found = (cursor.key() for cursor in self._between(ROW + prefix, ENTRY))
+        yield [key[len(ROW) :] for key in takewhile(lambda key: key.startswith(ROW + prefix), found)]
+
+    def entries(self, first: bytes, end: bytes) -> Iterator[bytes]:
+        """Yield the entries of the index by time from `first` on that lie before `end`, in their order."""
+        for cursor in self._between(ENTRY + first, ENTRY + end):
+            yield cursor.key()[len(ENTRY) :]
+
+    def times(self, partition: int) -> Times:
+        """Return when the rows are due, as their entries say."""
+        return TimesOnDisk(partition, self)
 
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach, all or nothing."""
         batch = self._rocks.WriteBatch(raw_mode=True)
-        for key, value in changes:
+        last, rows = dict(changes), self._about.rows
+        if self._time_of is not None and rows is not None:
+            rows += sum(self._note_time(batch, key, value, self._time_of) for key, value in last.items())
+        for key, value in last.items():
             if value is None:
                 batch.delete(ROW + key)
             else:
                 batch.put(ROW + key, value)
-        self._write(batch, reach)
+        self._write(batch, reach, rows)
 
     def clear(self, reach: Reach) -> None:
         """Drop every row."""
         batch = self._rocks.WriteBatch(raw_mode=True)
-        batch.delete_range(ROW, ROW[:-1] + bytes([ROW[-1] + 1]))
-        self._write(batch, reach)
+        batch.delete_range(ROW, AFTER)
+        self._write(batch, reach, None if self._about.rows is None else 0)
 
     def close(self) -> None:
         """Close the database, to be continued when the partition comes back."""
         self._database.close()
 
-    def _beginning_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        cursor = self._reading(self._database.iter)
-        cursor.seek(ROW + prefix)
-        while cursor.valid() and (key := cursor.key()).startswith(ROW + prefix):
-            yield key[len(ROW) :], cursor.value()
+    def _between(self, first: bytes, end: bytes) -> Iterator[Any]:
+        bounds = self._rocks.ReadOptions()
+        bounds.set_iterate_upper_bound(end)
+        cursor = self._reading(lambda: self._database.iter(bounds))
+        cursor.seek(first)
+        while cursor.valid():
+            yield cursor
             cursor.next()
         self._reading(cursor.status)  # a block that cannot be read ends the iteration, and tells only here
 
-    def _write(self, batch: Any, reach: Reach) -> None:
-        about = msgspec.structs.replace(self._about, reach=reach)
+    def _note_time(self, batch: Any, key: bytes, value: bytes | None, time_of: TimeOf) -> int:
+        """Let the entry of a row be where its value says; return by how much there are more rows."""
+        before = self.get(key)
+        old = None if before is None else entry_of(time_of(before), key)
+        new = None if value is None else entry_of(time_of(value), key)
+        if old is not None and old != new:
+            batch.delete(ENTRY + old)
+        if new is not None and old != new:
+            batch.put(ENTRY + new, b"")
+        return (new is not None) - (old is not None)
+
+    def _write(self, batch: Any, reach: Reach, rows: int | None) -> None:
+        about = msgspec.structs.replace(self._about, reach=reach, rows=rows)
         batch.put(ABOUT, msgspec.json.encode(about))
         self._reading(lambda: self._database.write(batch))
         self._about = about
@@ -200,6 +242,8 @@ def _about(found: bytes | None, wanted: About) -> About:
         raise _UnusableError("it is no table of this program") from error
     if (about.format, about.changelog, about.partition) != (wanted.format, wanted.changelog, wanted.partition):
         raise _UnusableError(f"it is partition {about.partition} of {about.changelog} in format {about.format}")
+    if (about.rows is None) != (wanted.rows is None):
+        raise _UnusableError("its rows are indexed by time, or should be")
     return about
 
 

@@ -20,6 +20,7 @@ from agents.kafka.recovery import Recovered, Table
 from agents.kafka.sender import Append
 from agents.locks import Locks
 from agents.tables.shelves import NOWHERE, Change, MemoryShelves, Reach, Shelf, Shelves
+from agents.tables.times import TimeOf
 from stream.messages import decoder
 from stream.topics import CHANGELOG_TOMBSTONE_SECONDS
 
@@ -32,12 +33,17 @@ CONTINUED_SECONDS: Final = CHANGELOG_TOMBSTONE_SECONDS / 2
 """Rows that were complete this long ago at most are continued, older ones are read anew: Kafka keeps a tombstone for
 twice as long, so no row that was deleted meanwhile comes to life again."""
 AHEAD_MOST: Final = 10_000
-BREATH_ROWS: Final = 500
-"""Rows shown to the observer before the event loop has its turn."""
 
 
 class Observer(Protocol[ObservedT_contra]):
-    """Told of every change of the rows of this worker's partitions, writes and recovery alike."""
+    """An index by time: told of every change of the rows of this worker's partitions, writes and recovery alike."""
+
+    @property
+    def time_of(self) -> TimeOf:
+        """Return what tells when a row is due of which only the bytes are known."""
+
+    def own(self, partition: int, shelf: Shelf) -> None:
+        """Note a partition that begins, with the rows that its shelf brings along."""
 
     def put(self, partition: int, key: bytes, row: ObservedT_contra) -> None:
         """Note a new or changed row."""
@@ -84,7 +90,6 @@ class Rows(Generic[RowT]):
         shelves: Shelves | None = None,
     ) -> None:
         self._owned: dict[int, _Owned] = {}
-        self._unshown: set[int] = set()
         self._decode = decoder(kind)
         self._encode = msgspec.json.Encoder().encode
         self._append = append
@@ -160,23 +165,9 @@ class Rows(Generic[RowT]):
             self._put_away(partition)
         for partition in sorted(partitions):
             if partition not in self._owned:
-                self._owned[partition] = _Owned(self._shelves.open(self.changelog, partition, self._assigned_at))
-                self._unshown.add(partition)
+                self._owned[partition] = _Owned(self._open(partition))
             if not 0 <= self._assigned_at - self._owned[partition].shelf.reach.known_at <= CONTINUED_SECONDS:
                 self.start_over(partition, "too long ago")
-
-    async def show(self) -> None:
-        """Tell the observer of the rows that new partitions brought with them; to be awaited after `own`."""
-        unshown, self._unshown = self._unshown & self._owned.keys(), set()
-        if self._observer is None:
-            return
-        for partition in unshown:
-            owned = self._owned.get(partition)
-            for number, (key, value) in enumerate(owned.shelf.items() if owned else ()):
-                if (row := self._decoded(value)) is not None:
-                    self._observer.put(partition, key, row)
-                if number % BREATH_ROWS == BREATH_ROWS - 1:
-                    await asyncio.sleep(0)
 
     def reach(self, partition: int) -> int | None:
         """Return the offset up to which the rows follow the changelog, None for a partition of another worker."""
@@ -208,12 +199,19 @@ class Rows(Generic[RowT]):
         shelf.clear(Reach(NOWHERE, self._assigned_at))
         self._owned[partition] = _Owned(shelf)
         if self._observer is not None:
-            self._observer.drop(partition)
+            self._observer.own(partition, shelf)
 
     def close(self) -> None:
         """Put away every partition."""
         for partition in list(self._owned):
             self._put_away(partition)
+
+    def _open(self, partition: int) -> Shelf:
+        time_of = None if self._observer is None else self._observer.time_of
+        shelf = self._shelves.open(self.changelog, partition, self._assigned_at, time_of)
+        if self._observer is not None:
+            self._observer.own(partition, shelf)
+        return shelf
 
     def _put_away(self, partition: int) -> None:
         self._owned.pop(partition).shelf.close()

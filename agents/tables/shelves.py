@@ -7,6 +7,8 @@ The rows and their reach are written together or not at all. Two kinds keep the 
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
+from agents.tables.times import TimeOf, Times, TimesInMemory
+
 Change = tuple[bytes, bytes | None]
 """A key and its new row, None to delete it."""
 
@@ -43,6 +45,9 @@ class Shelf(Protocol):
         What is written meanwhile may or may not show.
         """
 
+    def times(self, partition: int) -> Times:
+        """Return when the rows are due; only where the shelf was opened with `time_of`, and asked for once."""
+
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach, all or nothing."""
 
@@ -56,8 +61,11 @@ class Shelf(Protocol):
 class Shelves(Protocol):
     """Makes shelves."""
 
-    def open(self, changelog: str, partition: int, now: float) -> Shelf:
-        """Return the shelf of a partition as it was left, or an empty one that reaches nowhere, known `now`."""
+    def open(self, changelog: str, partition: int, now: float, time_of: TimeOf | None = None) -> Shelf:
+        """Return the shelf of a partition as it was left, or an empty one that reaches nowhere, known `now`.
+
+        `time_of` is given where rows are to be found by their time.
+        """
 
     def close(self) -> None:
         """Let another process have the place, once every shelf is closed."""
@@ -93,6 +101,10 @@ class MemoryShelf:
         for first in range(0, len(keys), LOOKED_AT_KEYS):
             yield [key for key in keys[first : first + LOOKED_AT_KEYS] if key.startswith(prefix)]
 
+    def times(self, partition: int) -> Times:
+        """Return an index of rows to come: a new shelf has none."""
+        return TimesInMemory(partition)
+
     def write(self, changes: Iterable[Change], reach: Reach) -> None:
         """Apply changes in their order and note the reach."""
         for key, value in changes:
@@ -115,9 +127,9 @@ class MemoryShelf:
 class MemoryShelves:
     """Makes shelves in memory."""
 
-    def open(self, changelog: str, partition: int, now: float) -> MemoryShelf:
+    def open(self, changelog: str, partition: int, now: float, time_of: TimeOf | None = None) -> MemoryShelf:
         """Return an empty shelf."""
-        del changelog, partition
+        del changelog, partition, time_of
         return MemoryShelf(Reach(NOWHERE, now))
 
     def close(self) -> None:

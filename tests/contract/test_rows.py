@@ -6,39 +6,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from msgspec import Struct
 
+from agents.tables.due_index import DueIndex
 from agents.tables.rocksdb import RocksShelves
-from agents.tables.shelves import NOWHERE, MemoryShelves, Reach, Shelves
+from agents.tables.shelves import Reach
 from stream.messages import encode
 from stream.settings import WrongSettingError
 from stream.topics import CHANGELOG_TOMBSTONE_SECONDS
 from tests.agents.changelogs import PARTITIONS, Changelog, make_rows
+from tests.agents.tables.stores import KINDS, NEW, MakeShelves, TimedRow, in_memory
 
-MakeShelves = Callable[[Path], Shelves]
 KEYS = st.sampled_from(["a", "b", "ü/2", ""])
-TEXTS = st.text(max_size=5)
+ROWS = st.builds(TimedRow, due_at=st.floats(0.0, 100.0), text=st.text(max_size=5))
 PARTITION = st.integers(0, PARTITIONS - 1)
 OWNED = st.sets(PARTITION)
-NEW = Reach(NOWHERE, 0.0)
-
-
-def in_memory(_: Path) -> Shelves:
-    return MemoryShelves()
-
-
-def on_disk(folder: Path) -> Shelves:
-    return RocksShelves(str(folder))
-
-
-KINDS = pytest.mark.parametrize("make_shelves", [in_memory, on_disk])
 
 
 @pytest.fixture
@@ -148,7 +136,7 @@ def test_a_database_of_another_partition_is_wiped(
     path = a_database_with_rows(disk, tmp_path)
     shutil.copytree(path, path.parent / "7")
     assert disk.open("changelog", 7, now=50.0).reach == (-1, 50.0)
-    assert getattr(caplog.records[0], "reason") == "it is partition 0 of changelog in format 1"  # noqa: B009 - an extra
+    assert getattr(caplog.records[0], "reason") == "it is partition 0 of changelog in format 2"  # noqa: B009 - an extra
 
 
 def test_a_folder_that_is_no_database_of_ours_is_wiped(disk: RocksShelves, tmp_path: Path) -> None:
@@ -171,6 +159,7 @@ def test_two_workers_on_one_folder_are_told_which_setting_to_change(disk: RocksS
 def test_a_folder_is_free_again_when_its_worker_was_killed(tmp_path: Path) -> None:
     program = f"""
 import os
+from agents.tables.due_index import DueIndex
 from agents.tables.rocksdb import RocksShelves
 from agents.tables.shelves import Reach
 shelf = RocksShelves({str(tmp_path)!r}).open("changelog", 0, 0.0)
@@ -198,24 +187,6 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         RocksShelves(str(tmp_path))
 
 
-class Row(Struct, frozen=True):
-    text: str
-
-
-class Seen:
-    def __init__(self) -> None:
-        self.rows: dict[tuple[int, str], str] = {}
-
-    def put(self, partition: int, key: bytes, row: Row) -> None:
-        self.rows[partition, key.decode()] = row.text
-
-    def remove(self, partition: int, key: bytes) -> None:
-        self.rows.pop((partition, key.decode()), None)
-
-    def drop(self, partition: int) -> None:
-        self.rows = {place: text for place, text in self.rows.items() if place[0] != partition}
-
-
 class RowsAgainstTheirChangelog(RuleBasedStateMachine):
     """Whatever happens to a worker, once it has read back it holds what its changelog says, and nothing else."""
 
@@ -227,32 +198,31 @@ class RowsAgainstTheirChangelog(RuleBasedStateMachine):
         self.home = Path(tempfile.mkdtemp(prefix="rows-"))
         self.now = 1_000_000.0
         self.log = Changelog()
-        self.said: dict[tuple[int, str], str] = {}
+        self.said: dict[tuple[int, str], TimedRow] = {}
         self.live()
 
     def live(self) -> None:
         self.shelves = type(self).make_shelves(self.home)
-        self.seen = Seen()
-        self.rows = make_rows(self.log, Row, self.seen, shelves=self.shelves, clock=lambda: self.now)
+        self.index = DueIndex()
+        self.rows = make_rows(self.log, TimedRow, self.index, shelves=self.shelves, clock=lambda: self.now)
         self.assign(set(range(PARTITIONS)))
 
     def assign(self, partitions: set[int]) -> None:
         self.owned = partitions
         self.rows.own(partitions)
-        self.loop.run_until_complete(self.rows.show())
         self.log.replay_into(self.rows)
 
-    def say(self, partition: int, key: str, text: str | None) -> None:
-        if text is None:
+    def say(self, partition: int, key: str, row: TimedRow | None) -> None:
+        if row is None:
             self.said.pop((partition, key), None)
         else:
-            self.said[partition, key] = text
+            self.said[partition, key] = row
 
-    @rule(partition=PARTITION, key=KEYS, text=TEXTS)
-    def put(self, partition: int, key: str, text: str) -> None:
+    @rule(partition=PARTITION, key=KEYS, row=ROWS)
+    def put(self, partition: int, key: str, row: TimedRow) -> None:
         if partition in self.owned:
-            self.loop.run_until_complete(self.rows.put(partition, key, Row(text)))
-            self.say(partition, key, text)
+            self.loop.run_until_complete(self.rows.put(partition, key, row))
+            self.say(partition, key, row)
 
     @rule(partition=PARTITION, key=KEYS)
     def delete(self, partition: int, key: str) -> None:
@@ -260,11 +230,11 @@ class RowsAgainstTheirChangelog(RuleBasedStateMachine):
             self.loop.run_until_complete(self.rows.delete(partition, key))
             self.say(partition, key, None)
 
-    @rule(partition=PARTITION, key=KEYS, text=TEXTS | st.none())
-    def another_worker_writes(self, partition: int, key: str, text: str | None) -> None:
+    @rule(partition=PARTITION, key=KEYS, row=ROWS | st.none())
+    def another_worker_writes(self, partition: int, key: str, row: TimedRow | None) -> None:
         if partition not in self.owned:
-            self.log.add(partition, key.encode(), None if text is None else encode(Row(text)))
-            self.say(partition, key, text)
+            self.log.add(partition, key.encode(), None if row is None else encode(row))
+            self.say(partition, key, row)
 
     @rule(partition=PARTITION, key=st.sampled_from([b"junk", b"\xff", None]))
     def somebody_writes_junk(self, partition: int, key: bytes | None) -> None:
@@ -288,11 +258,11 @@ class RowsAgainstTheirChangelog(RuleBasedStateMachine):
         self.shelves.close()
         self.live()
 
-    @rule(partition=PARTITION, key=KEYS, text=TEXTS)
-    def end_before_a_write_is_acknowledged(self, partition: int, key: str, text: str) -> None:
+    @rule(partition=PARTITION, key=KEYS, row=ROWS)
+    def end_before_a_write_is_acknowledged(self, partition: int, key: str, row: TimedRow) -> None:
         if partition in self.owned:
-            self.log.add(partition, key.encode(), encode(Row(text)))
-            self.say(partition, key, text)
+            self.log.add(partition, key.encode(), encode(row))
+            self.say(partition, key, row)
         self.restart()
 
     @rule()
@@ -306,11 +276,18 @@ class RowsAgainstTheirChangelog(RuleBasedStateMachine):
 
     @invariant()
     def holds_what_its_changelog_says(self) -> None:
-        held = {(number, key): row.text for number in range(PARTITIONS) for key, row in self.rows.items(number)}
-        assert held == {place: text for place, text in self.said.items() if place[0] in self.owned}
-        assert held == self.seen.rows
+        held = {(number, key): row for number in range(PARTITIONS) for key, row in self.rows.items(number)}
+        assert held == {place: row for place, row in self.said.items() if place[0] in self.owned}
+        assert len(self.index) == len(held)
+
+    @rule(now=st.floats(0.0, 100.0))
+    def names_what_is_due(self, now: float) -> None:
+        named = set(self.index.due(now, len(self.said) + 1))
+        owned = {place: row for place, row in self.said.items() if place[0] in self.owned}
+        assert {place for place, row in owned.items() if row.due_at <= now} <= named <= owned.keys()
 
     def teardown(self) -> None:
+        self.names_what_is_due(100.0)
         self.rows.close()
         self.shelves.close()
         self.loop.close()
