@@ -15,6 +15,7 @@ from typing import Annotated, Final, Protocol
 
 from aiokafka.errors import KafkaError
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from agents.kafka.sender import Send
 from agents.side_by_side import side_by_side

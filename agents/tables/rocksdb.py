@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -177,7 +177,7 @@ class RocksShelf:
         batch = self._rocks.WriteBatch(raw_mode=True)
         last, rows = dict(changes), self._about.rows
         if self._time_of is not None and rows is not None:
-            rows += sum(self._note_time(batch, key, value, self._time_of) for key, value in last.items())
+            rows += self._note_times(batch, last, self._time_of)
         for key, value in last.items():
             if value is None:
                 batch.delete(ROW + key)
@@ -205,16 +205,19 @@ class RocksShelf:
             cursor.next()
         self._reading(cursor.status)  # a block that cannot be read ends the iteration, and tells only here
 
-    def _note_time(self, batch: Any, key: bytes, value: bytes | None, time_of: TimeOf) -> int:
-        """Let the entry of a row be where its value says; return by how much there are more rows."""
-        before = self.get(key)
-        old = None if before is None else entry_of(time_of(before), key)
-        new = None if value is None else entry_of(time_of(value), key)
-        if old is not None and old != new:
-            batch.delete(ENTRY + old)
-        if new is not None and old != new:
-            batch.put(ENTRY + new, b"")
-        return (new is not None) - (old is not None)
+    def _note_times(self, batch: Any, changes: Mapping[bytes, bytes | None], time_of: TimeOf) -> int:
+        """Let the entry of each row be where its value says; return by how much there are more rows."""
+        rows = 0
+        before = self._reading(lambda: self._database.get([ROW + key for key in changes]))
+        for (key, value), value_before in zip(changes.items(), before, strict=True):
+            old = None if value_before is None else ENTRY + entry_of(time_of(value_before), key)
+            new = None if value is None else ENTRY + entry_of(time_of(value), key)
+            rows += (new is not None) - (old is not None)
+            if old is not None and old != new:
+                batch.delete(old)
+            if new is not None and old != new:
+                batch.put(new, b"")
+        return rows
 
     def _write(self, batch: Any, reach: Reach, rows: int | None) -> None:
         about = msgspec.structs.replace(self._about, reach=reach, rows=rows)

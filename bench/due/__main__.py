@@ -18,11 +18,8 @@ from typing import Final
 
 import msgspec
 
-from agents.row_names import expiry_row
-from agents.tables.due_index import DueIndex
-from bench.due.rows import due_row, fill, object_key_of, partition_of
+from bench.due.rows import fill
 from bench.due.worker import Plan, Told, settings_of
-from bench.lane.worker import rss_bytes
 from bench.pages import Noise, load_average, machine, table, write_section
 from stream.kafka.provisioning import provision
 from stream.topics import DUE_TABLE, Topics, changelog
@@ -81,23 +78,14 @@ class Bench:
             raise RuntimeError(f"{plan.rows} rows were written, and {told.rows} read back")
         return told
 
-
-def index_bytes_per_row(rows: int, *, shared: bool) -> float:
-    """Return the memory of the index, the keys included unless the store has them in memory anyway (`shared`)."""
-    now = time.time()
-    row = due_row(0, now, "lifecycle")
-    kept = [expiry_row(object_key_of(number)).encode() for number in range(rows)] if shared else None
-    before, index = rss_bytes(), DueIndex()
-    for number in range(rows):
-        key = kept[number] if kept is not None else expiry_row(object_key_of(number)).encode()
-        later = msgspec.structs.replace(row, due_at=now + 604_800 * number / rows)
-        index.put(partition_of(number, PARTITIONS), key, later)
-    return (rss_bytes() - before) / len(index)
+    def index_bytes_per_row(self) -> float:
+        """Return the memory of the index of the rows that the last life on disk has left."""
+        return measured_apart(self._plan.data_dir, changelog(settings_of(self._plan).group, DUE_TABLE))
 
 
-def measured_apart(rows: int, *, shared: bool) -> float:
+def measured_apart(*arguments: str) -> float:
     """Return the memory of a row's index in a process of its own, whose memory nothing else has grown."""
-    command = [sys.executable, "-m", "bench.due", "--index", str(rows), *(["--shared"] if shared else [])]
+    command = [sys.executable, "-m", "bench.due.index", *arguments]
     return float(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 
 
@@ -134,8 +122,9 @@ Kafka on the same machine. {machine()}; {noise}.
 - {EXPIRE:,} previews of them expire in the same second, the storage answering at once: {expired.expire_seconds:.1f} s
   from the moment at which they are due until the last result is acknowledged ({expired.expire_cpu_seconds:.1f} s CPU);
   the event loop stood still for {expired.max_stall_ms:.0f} ms at most.
-- The index of a row takes {line["bytes_per_row"]:.0f} bytes beside RocksDB, its key included, and
-  {line["bytes_per_row_memory_store"]:.0f} beside rows in memory, which have the key already.
+- Rows in RocksDB have their index there, too: opening all of them and a first sweep take
+  {line["bytes_per_row"]:.0f} bytes of memory a row, what RocksDB keeps of its files included. Beside rows in memory,
+  which have the key already, the index of a row takes {line["bytes_per_row_memory_store"]:.0f} bytes.
 """
 
 
@@ -143,29 +132,26 @@ def main() -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--quick", action="store_true", help=f"{QUICK_ROWS} rows")
     options.add_argument("--write-docs", action="store_true", help="write the section of docs/benchmarks.md")
-    options.add_argument("--index", type=int, help=argparse.SUPPRESS)
-    options.add_argument("--shared", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
-    if given.index:
-        print(index_bytes_per_row(given.index, shared=given.shared))
-        return 0
     rows, before = QUICK_ROWS if given.quick else ROWS, load_average()
     with tempfile.TemporaryDirectory(prefix="bench-due-") as folder:
         home = Path(folder, "kafka")
         home.mkdir()
         with RealKafka(home, jvm=SHIPPED_JVM) as kafka:
-            lives = measure(Bench(kafka, Path(folder), rows), rows)
+            bench = Bench(kafka, Path(folder), rows)
+            lives = measure(bench, rows)
+            beside_disk = bench.index_bytes_per_row()
     expired = lives["rocksdb, again"]
     line = {
         "rows": rows,
         "idle_sweep_ms": round(expired.idle_sweep_ms, 3),
         "expire_10k_seconds": round(expired.expire_seconds, 2),
         "max_stall_ms": round(expired.max_stall_ms, 1),
-        "bytes_per_row": round(measured_apart(rows, shared=False)),
+        "bytes_per_row": round(beside_disk),
         "recover_changelog_seconds": round(lives["rocksdb, first"].ready_seconds, 1),
         "recover_disk_seconds": round(expired.ready_seconds, 1),
         "recover_changelog_seconds_memory_store": round(lives["memory"].ready_seconds, 1),
-        "bytes_per_row_memory_store": round(measured_apart(rows, shared=True)),
+        "bytes_per_row_memory_store": round(measured_apart(str(rows))),
     }
     if given.write_docs:
         write_section("bench-due", section(line, lives, Noise(before, load_average())))
