@@ -9,6 +9,7 @@ from agents.object_keys import conversation_prefix
 from agents.row_names import expiry_row, lapse_row, retries_of
 from agents.tables.due import Due, DueRow
 from agents.tables.rows import Rows
+from agents.tables.shelves import Shelf
 from stream.failures import Reason, Rejected
 from stream.messages import Lapse, Order, encode, order_id
 from stream.records.conversations import ConversationRow
@@ -131,6 +132,8 @@ class Conversations:
 class Tidied:
     """Which erased conversations were looked through since their partition came; observes the rows for that."""
 
+    time_of: Final = None
+
     def __init__(self) -> None:
         self._seen: defaultdict[int, set[str]] = defaultdict(set)
 
@@ -141,6 +144,11 @@ class Tidied:
     def add(self, partition: int, conversation_id: str) -> None:
         """Note that a conversation was looked through, to the end."""
         self._seen[partition].add(conversation_id)
+
+    def own(self, partition: int, shelf: Shelf) -> None:
+        """Begin with a partition of which nothing was looked through."""
+        del shelf
+        self.drop(partition)
 
     def put(self, partition: int, key: bytes, row: ConversationRow) -> None:
         """Note nothing: an erasure looks by itself."""

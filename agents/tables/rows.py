@@ -36,11 +36,11 @@ AHEAD_MOST: Final = 10_000
 
 
 class Observer(Protocol[ObservedT_contra]):
-    """An index by time: told of every change of the rows of this worker's partitions, writes and recovery alike."""
+    """Told of every change of the rows of this worker's partitions, by writes and recovery; an index by time is one."""
 
     @property
-    def time_of(self) -> TimeOf:
-        """Return what tells when a row is due of which only the bytes are known."""
+    def time_of(self) -> TimeOf | None:
+        """Return what tells by its bytes when a row is due, where rows are to be found by their time."""
 
     def own(self, partition: int, shelf: Shelf) -> None:
         """Note a partition that begins, with the rows that its shelf brings along."""
