@@ -25,8 +25,7 @@ from tests.agents.tables.stores import KINDS, NEW, MakeShelves, TimedRow, in_mem
 
 KEYS = st.sampled_from(["a", "b", "ü/2", ""])
 ROWS = st.builds(TimedRow, due_at=st.floats(0.0, 100.0), text=st.text(max_size=5))
-PARTITION = st.integers(0, PARTITIONS - 1)
-OWNED = st.sets(PARTITION)
+PARTITION, OWNED = st.integers(0, PARTITIONS - 1), st.sets(st.integers(0, PARTITIONS - 1))
 
 
 @pytest.fixture
