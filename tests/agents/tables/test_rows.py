@@ -271,8 +271,8 @@ class LookedShelves(MemoryShelves):
     def __init__(self) -> None:
         self.opened: dict[int, Looked] = {}
 
-    def open(self, changelog: str, partition: int, now: float) -> Looked:
-        del changelog
+    def open(self, changelog: str, partition: int, now: float, time_of: TimeOf | None = None) -> Looked:
+        del changelog, time_of
         return self.opened.setdefault(partition, Looked(Reach(-1, now)))
 
 
