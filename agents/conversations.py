@@ -12,10 +12,13 @@ from agents.tables.rows import Rows
 from agents.tables.shelves import Shelf
 from stream.failures import Reason, Rejected
 from stream.messages import Lapse, Order, encode, order_id
-from stream.records.conversations import ConversationRow
+from stream.records.conversations import Answered, ConversationRow
 from stream.settings import Secret
 
 ERASED: Final = "the conversation was erased"
+MOST_ANSWERS: Final = 32
+"""That a conversation's row remembers: of as many orders as can be delivered again, and some more."""
+State = Literal["erased", "held", "released"]
 
 
 class Conversations:
@@ -68,9 +71,30 @@ class Conversations:
         if self.is_erased(partition, conversation_id):
             raise Rejected(Reason.ERASED, ERASED)
 
-    async def erase(self, partition: int, order: Order) -> None:
-        """Remember that a conversation is erased, and when that may be forgotten."""
-        conversation_id = order.conversation_id
+    def answer_to(self, partition: int, order: Order) -> Answered | None:
+        """Return how an order was answered before.
+
+        One without an id and a time of its own is a new one each time: nothing tells it from another like it.
+        """
+        row = self._rows.get(partition, order.conversation_id)
+        if row is None or not (order.order_id or order.ordered_at):
+            return None
+        return next((one for one in row.answers if one.order_id == order_id(order)), None)
+
+    async def begin_to_erase(self, partition: int, order: Order) -> None:
+        """Remember that a conversation is erased, before anything of it is deleted."""
+        await self._put(partition, order.conversation_id, "erased", order_id(order))
+
+    async def note(self, partition: int, order: Order, answered: Answered) -> None:
+        """Remember what is ordered of a conversation now, and how the order was answered."""
+        current = self._rows.get(partition, order.conversation_id)
+        if answered.state != "refused":
+            await self._put(partition, order.conversation_id, answered.state, answered.order_id, answered)
+        elif current is not None:
+            await self._put(partition, order.conversation_id, current.state, current.order_id, answered)
+
+    async def _put(self, partition: int, conversation_id: str, state: State, by: str, *answers: Answered) -> None:
+        """Write the row, and first the order that ends it once no record of the conversation can come any more."""
         lapse = DueRow(
             due_at=self._clock() + self._erased_seconds,
             topic=self._lifecycle_topic,
@@ -78,15 +102,15 @@ class Conversations:
             value=encode(Lapse(conversation_id=conversation_id)),
         )
         await self._due.put(partition, lapse_row(conversation_id), lapse)
-        await self._put(partition, order, "erased")
+        current = self._rows.get(partition, conversation_id)
+        known = (*(current.answers if current else ()), *answers)[-MOST_ANSWERS:]
+        row = ConversationRow(state=state, order_id=by, at=self._clock(), answers=known)
+        await self._rows.put(partition, conversation_id, row)
 
-    async def hold(self, partition: int, order: Order) -> None:
-        """Remember that a conversation is held."""
-        await self._put(partition, order, "held")
-
-    async def let_go(self, partition: int, conversation_id: str) -> None:
-        """Forget what was ordered of a conversation."""
-        await self._rows.delete(partition, conversation_id)
+    async def forget(self, partition: int, conversation_id: str) -> None:
+        """Forget what was ordered of a conversation, unless it is held: a hold ends by its release."""
+        if not self.is_held(partition, conversation_id):
+            await self._rows.delete(partition, conversation_id)
 
     def prefix(self, conversation_id: str) -> str:
         """Return what the object keys of a conversation's previews begin with."""
@@ -114,19 +138,16 @@ class Conversations:
 
         A PUT may have been under way when its worker was killed, or gave it up. Looks once while the partition stays.
         """
-        if not self._tidied.has(partition, conversation_id):
-            for name, row in await self.previews(partition, conversation_id):
-                await self.look_later(partition, name, row)
-            await self.hasten_retries(partition, conversation_id)
-            self._tidied.add(partition, conversation_id)
+        async with self.locks.of(conversation_id):  # an erasure may be ending the same rows
+            if not self._tidied.has(partition, conversation_id):
+                for name, row in await self.previews(partition, conversation_id):
+                    await self.look_later(partition, name, row)
+                await self.hasten_retries(partition, conversation_id)
+                self._tidied.add(partition, conversation_id)
 
     def _is(self, partition: int, conversation_id: str, state: str) -> bool:
         row = self._rows.get(partition, conversation_id)
         return row is not None and row.state == state
-
-    async def _put(self, partition: int, order: Order, state: Literal["erased", "held"]) -> None:
-        row = ConversationRow(state=state, order_id=order_id(order), at=self._clock())
-        await self._rows.put(partition, order.conversation_id, row)
 
 
 class Tidied:

@@ -82,11 +82,11 @@ class LifecycleAgent:
         results: Results,
         metrics: Metrics,
         clock: Callable[[], float],
-        may_delete: Callable[[], None],
+        certainly_ours: Callable[[], None],
         send: Send,
         partitions: int,
     ) -> None:
-        """Take the parts; `may_delete` raises Held while the partitions may be another worker's.
+        """Take the parts; `certainly_ours` raises Held while the partitions may be another worker's.
 
         `partitions` is how many each topic has.
         """
@@ -96,12 +96,18 @@ class LifecycleAgent:
         self._links = links
         self._conversations = conversations
         self._orders = Orders(
-            conversations=conversations, store=store, due=due, results=results, metrics=metrics, clock=clock
+            conversations=conversations,
+            store=store,
+            due=due,
+            results=results,
+            metrics=metrics,
+            certainly_ours=certainly_ours,
+            clock=clock,
         )
         self._results = results
         self._metrics = metrics
         self._clock = clock
-        self._may_delete = may_delete
+        self._certainly_ours = certainly_ours
         self._send = send
         self._partitions = partitions
 
@@ -152,7 +158,7 @@ class LifecycleAgent:
 
     async def _lapse(self, conversation_id: str, partition: int) -> None:
         if not self._is_renewed(lapse_row(conversation_id), partition):
-            await self._conversations.let_go(partition, conversation_id)
+            await self._conversations.forget(partition, conversation_id)
 
     def _is_renewed(self, row: str, partition: int) -> bool:
         """Return whether a later command of the same kind is on its way."""
@@ -162,7 +168,7 @@ class LifecycleAgent:
     async def _expire(self, commands: Sequence[Expire], partition: int, attempt: int) -> None:
         endings: list[Ending] = []
         await side_by_side(self._sort(command, partition, endings) for command in commands)
-        self._may_delete()  # else a worker that was frozen deletes what another holds, or has rendered again, since
+        self._certainly_ours()  # else a worker that was frozen deletes what another holds, or has rendered again, since
         try:
             await self._store.delete([ending.command.object_key for ending in endings])
         except (Refused, Retryable) as failure:
@@ -199,6 +205,7 @@ class LifecycleAgent:
         return DueRow(due_at=due_at, topic=self._topics.lifecycle, key=key, value=encode(value))
 
     async def _tell(self, ending: Ending, partition: int) -> None:
+        self._certainly_ours()  # else another worker finds the row, and tells it, too
         command = ending.command
         record = LifecycleRecord(
             event_id=command.event_id,

@@ -24,6 +24,7 @@ from stream.messages import (
     decode_lifecycle_command,
     order_id,
 )
+from stream.records.conversations import Answered
 from stream.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,7 @@ logger = logging.getLogger(__name__)
 HOLD_STANDS = "the conversation is held: release it first"
 IS_ERASED = "the conversation is erased: nothing is left to keep"
 
-Command = Literal["erase", "hold", "release"]
-State = Literal["erased", "held", "released", "refused"]
+AnswerState = Literal["erased", "held", "released", "refused"]
 
 
 class Orders:
@@ -46,6 +46,7 @@ class Orders:
         due: Due,
         results: Results,
         metrics: Metrics,
+        certainly_ours: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._conversations = conversations
@@ -53,36 +54,59 @@ class Orders:
         self._due = due
         self._results = results
         self._metrics = metrics
+        self._certainly_ours = certainly_ours
         self._clock = clock
 
     async def carry_out(self, order: Order, partition: int) -> None:
-        """Carry out one order and answer it; waits until what is being stored or deleted of its conversation is."""
-        async with self._conversations.locks.of(order.conversation_id):
-            match order:
-                case Erase():
-                    await self._erase(order, partition)
-                case Hold():
-                    await self._hold(order, partition)
-                case _:
-                    await self._release(order, partition)
+        """Carry out one order and answer it; waits until what is being stored or deleted of its conversation is.
 
-    async def _erase(self, order: Order, partition: int) -> None:
-        if self._conversations.is_held(partition, order.conversation_id):
-            await self._answer(order, "erase", "refused", reason=HOLD_STANDS)
-            return
-        await self._conversations.erase(partition, order)
+        One that was answered before is answered as it was: others may have been carried out since.
+        """
+        async with self._conversations.locks.of(order.conversation_id):
+            answered = self._conversations.answer_to(partition, order)
+            if answered is None:
+                answered = await self._carry_out(order, partition)
+                await self._conversations.note(partition, order, answered)
+            await self._answer(order, answered)
+
+    async def _carry_out(self, order: Order, partition: int) -> Answered:
+        if reason := self._refusal(order, partition):
+            return self._answered(order, "refused", reason=reason)
+        match order:
+            case Erase():
+                return self._answered(order, "erased", await self._erase(order, partition))
+            case Hold():
+                rows = await self._conversations.previews(partition, order.conversation_id)
+                return self._answered(order, "held", len(rows))
+            case _:
+                return self._answered(order, "released", await self._release(order, partition))
+
+    def _refusal(self, order: Order, partition: int) -> str:
+        if isinstance(order, Erase):
+            return HOLD_STANDS if self._conversations.is_held(partition, order.conversation_id) else ""
+        return IS_ERASED if self._conversations.is_erased(partition, order.conversation_id) else ""
+
+    async def _erase(self, order: Order, partition: int) -> int:
+        await self._conversations.begin_to_erase(partition, order)
         erased, refusals = await self._delete_previews(partition, order.conversation_id)
         await self._conversations.hasten_retries(partition, order.conversation_id)
         if refusals:  # the order is a dead letter then, to be replayed
             refusal = next(iter(refusals.values()))
             raise Refused(refusal.reason, f"{len(refusals)} previews could not be erased: {refusal.message}")
-        await self._answer(order, "erase", "erased", previews=erased)
+        return erased
+
+    async def _release(self, order: Order, partition: int) -> int:
+        """Bring the rows back before the hold is forgotten: an order that is cut off is carried out again."""
+        rows = await self._conversations.previews(partition, order.conversation_id)
+        await side_by_side(self._let_expire(partition, name, row) for name, row in rows)
+        return len(rows)
 
     async def _delete_previews(self, partition: int, conversation_id: str) -> tuple[int, dict[str, Refused]]:
         """Return how many were deleted, and what the storage said of those that it refuses to delete."""
         rows = await self._conversations.previews(partition, conversation_id)
         listed = await self._store.listed(self._conversations.prefix(conversation_id))
         stored = {_object_of(name) for name, _ in rows} if listed is None else {one.key for one in listed}
+        self._certainly_ours()  # as for each deletion, see agents/lifecycle.py
         refusals = await self._delete(sorted(stored))
         deleted = stored - refusals.keys()
         await side_by_side(
@@ -114,6 +138,7 @@ class Orders:
         await self._due.delete(partition, name, only=row)
 
     async def _tell(self, command: Expire) -> None:
+        self._certainly_ours()
         record = LifecycleRecord(
             event_id=command.event_id,
             conversation_id=command.conversation_id,
@@ -124,46 +149,41 @@ class Orders:
         await self._results.lifecycle(record)
         self._metrics.previews_erased.inc()
 
-    async def _hold(self, order: Order, partition: int) -> None:
-        if self._conversations.is_erased(partition, order.conversation_id):
-            await self._answer(order, "hold", "refused", reason=IS_ERASED)
-            return
-        await self._conversations.hold(partition, order)
-        rows = await self._conversations.previews(partition, order.conversation_id)
-        await self._answer(order, "hold", "held", previews=len(rows))
-
-    async def _release(self, order: Order, partition: int) -> None:
-        if self._conversations.is_erased(partition, order.conversation_id):
-            await self._answer(order, "release", "refused", reason=IS_ERASED)
-            return
-        await self._conversations.let_go(partition, order.conversation_id)
-        rows = await self._conversations.previews(partition, order.conversation_id)
-        await side_by_side(self._let_expire(partition, name, row) for name, row in rows)
-        await self._answer(order, "release", "released", previews=len(rows))
-
     async def _let_expire(self, partition: int, name: str, row: DueRow) -> None:
         """Bring a row that was put off back to the preview's own time."""
         command = _expiry_of(row)
         if command is not None and row.due_at > (own_time := max(command.expires_at, self._clock())):
             await self._due.move(partition, name, row, own_time)
 
-    async def _answer(
-        self, order: Order, command: Command, state: State, *, previews: int = 0, reason: str = ""
-    ) -> None:
+    def _answered(self, order: Order, state: AnswerState, previews: int = 0, *, reason: str = "") -> Answered:
+        return Answered(order_id=order_id(order), state=state, previews=previews, reason=reason, at=self._clock())
+
+    async def _answer(self, order: Order, answered: Answered) -> None:
+        command = _command_of(order)
         record = ConversationRecord(
-            order_id=order_id(order),
+            order_id=answered.order_id,
             conversation_id=order.conversation_id,
             command=command,
-            state=state,
-            previews=previews,
-            reason=reason,
+            state=answered.state,
+            previews=answered.previews,
+            reason=answered.reason,
             by=order.by,
             note=order.note,
-            at=self._clock(),
+            at=answered.at,
         )
         await self._results.conversation(record)
-        self._metrics.orders.labels(command, state).inc()
-        logger.info(f"conversation.{state}", extra=msgspec.structs.asdict(record))  # noqa: G004 - one of four names
+        self._metrics.orders.labels(command, answered.state).inc()
+        logger.info(f"conversation.{answered.state}", extra=msgspec.structs.asdict(record))  # noqa: G004 - one of four
+
+
+def _command_of(order: Order) -> Literal["erase", "hold", "release"]:
+    match order:
+        case Erase():
+            return "erase"
+        case Hold():
+            return "hold"
+        case _:
+            return "release"
 
 
 def _object_of(name: str) -> str:

@@ -216,7 +216,7 @@ class Pipeline:
             results=self._results,
             metrics=self._metrics,
             clock=time.time,
-            may_delete=self._broker.certainly_ours,
+            certainly_ours=self._broker.certainly_ours,
             send=self._broker.send,
             partitions=self._settings.topic_partitions,
         )

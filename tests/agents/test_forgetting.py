@@ -25,7 +25,7 @@ class Life(Bench):
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
-            may_delete=lambda: None,
+            certainly_ours=lambda: None,
             send=self.world.send,
             partitions=PARTITIONS,
         )

@@ -41,7 +41,7 @@ class Life:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
-            may_delete=self.may_delete,
+            certainly_ours=self.certainly_ours,
             send=self.world.send,
             partitions=PARTITIONS,
         )
@@ -63,7 +63,7 @@ class Life:
     async def obey(self, value: bytes) -> None:
         await self.world.run(self.agent, value)
 
-    def may_delete(self) -> None:
+    def certainly_ours(self) -> None:
         if self.away is not None:
             raise self.away
 

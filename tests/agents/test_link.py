@@ -308,7 +308,7 @@ async def test_the_trace_reaches_the_outcome() -> None:
 
 
 async def erase(bench: Bench) -> None:
-    await bench.world.conversations.erase(HOME, Erase(conversation_id="conversation"))
+    await bench.world.conversations.begin_to_erase(HOME, Erase(conversation_id="conversation"))
 
 
 async def test_nothing_is_posted_into_an_erased_conversation() -> None:

@@ -24,6 +24,7 @@ from stream.messages import (
     decode_lifecycle_command,
     encode,
 )
+from stream.records.conversations import Answered
 from stream.records.headers import Delivery, as_dict
 from stream.records.homes import partition_of
 from tests.agents.changelogs import PARTITIONS
@@ -33,6 +34,7 @@ EXPIRES_AT = NOW + 60
 CONVERSATION = "conversation"
 OTHER = at_home("other")
 ERASE = Erase(conversation_id=CONVERSATION, order_id="o1", by="ada", note="article 17")
+ERASE_AGAIN = Erase(conversation_id=CONVERSATION, order_id="o4")
 HOLD = Hold(conversation_id=CONVERSATION, order_id="o2")
 RELEASE = Release(conversation_id=CONVERSATION, order_id="o3")
 
@@ -42,6 +44,7 @@ class Case:
 
     def __init__(self) -> None:
         self.world = World()
+        self.lease_ended = False
         self.store = MemoryStore(self.world.journal)
         lifecycle = LifecycleAgent(
             topics=TOPICS,
@@ -52,11 +55,15 @@ class Case:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
-            may_delete=lambda: None,
+            certainly_ours=self.certainly_ours,
             send=self.world.send,
             partitions=PARTITIONS,
         )
         self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+
+    def certainly_ours(self) -> None:
+        if self.lease_ended:
+            raise Held(Reason.MEMBERSHIP_UNCERTAIN, "frozen", 1.0)
 
     async def store_previews(self, conversation_id: str = CONVERSATION, count: int = 2) -> None:
         for number in range(count):
@@ -121,8 +128,53 @@ async def test_an_erasure_that_comes_again_deletes_and_tells_nothing_again() -> 
     await case.store_previews()
     await case.order(ERASE)
     await case.order(ERASE)
-    assert case.answered() == [("o1", "erased", 2), ("o1", "erased", 0)]
+    await case.order(ERASE_AGAIN)
+    assert case.answered() == [("o1", "erased", 2), ("o1", "erased", 2), ("o4", "erased", 0)]
     assert len(case.told("erased")) == 2
+
+
+async def test_orders_that_come_again_after_others_were_carried_out_change_nothing() -> None:
+    case = Case()
+    await case.store_previews()
+    early_release = Release(conversation_id=CONVERSATION, order_id="o0")
+    await case.order(early_release)
+    await case.order(HOLD)
+    await case.order(ERASE)
+    await case.order(early_release)
+    assert case.world.conversations.is_held(HOME, CONVERSATION)
+    await case.order(RELEASE)
+    for delivered_again in (HOLD, ERASE):
+        await case.order(delivered_again)
+        assert not case.world.conversations.is_held(HOME, CONVERSATION)
+    assert len(case.store.objects) == 2
+    answers = [(one.order_id, one.state) for one in case.world.answers()]
+    before, again = answers[:5], answers[5:]
+    assert before == [("o0", "released"), ("o2", "held"), ("o1", "refused"), ("o0", "released"), ("o3", "released")]
+    assert again == [("o2", "held"), ("o1", "refused")]
+
+
+async def test_orders_without_an_id_are_new_ones_each_time() -> None:
+    case = Case()
+    for order in (Hold, Release, Hold):
+        await case.order(order(conversation_id=CONVERSATION))
+    assert case.world.conversations.is_held(HOME, CONVERSATION)
+
+
+async def test_a_hold_outlives_the_memory_of_its_order() -> None:
+    case = Case()
+    await case.order(HOLD)
+    await case.live_until(NOW + 10_000)
+    assert case.world.conversations.is_held(HOME, CONVERSATION)
+
+
+async def test_a_worker_whose_partitions_may_be_anothers_deletes_and_tells_nothing() -> None:
+    case = Case()
+    await case.store_previews()
+    case.lease_ended = True
+    with pytest.raises(Held):
+        await case.order(ERASE)
+    assert len(case.store.objects) == 2
+    assert case.told("erased") == []
 
 
 async def test_where_nothing_can_be_listed_the_rows_say_what_is_erased() -> None:
@@ -330,7 +382,7 @@ async def test_a_hold_stands_against_an_erasure_until_it_is_released() -> None:
     await case.order(ERASE)
     assert len(case.store.objects) == 2
     await case.order(RELEASE)
-    await case.order(ERASE)
+    await case.order(ERASE_AGAIN)
     assert case.store.objects == {}
     assert [(one.command, one.state) for one in case.world.answers()] == [
         ("hold", "held"),
@@ -381,7 +433,9 @@ async def test_an_expiry_in_another_partition_is_carried_out_where_its_conversat
     await case.world.due.put(HOME, expiry_row(key), expiry(elsewhere, key))
     home = partition_of(elsewhere.encode(), PARTITIONS)
     if held:
-        await case.world.conversations.hold(home, Hold(conversation_id=elsewhere))
+        await case.world.conversations.note(
+            home, Hold(conversation_id=elsewhere), Answered(order_id="o", state="held", at=NOW)
+        )
     await case.live_until(EXPIRES_AT)
     sent = case.world.to(TOPICS.lifecycle)[-1]
     assert (sent.partition, expiry_row(key) in case.world.waiting(), key in case.store.objects) == (home, False, True)

@@ -131,7 +131,7 @@ class Bench:
             results=self.world.results,
             metrics=self.world.metrics,
             clock=self.world.clock,
-            may_delete=lambda: None,
+            certainly_ours=lambda: None,
             send=self.world.send,
             partitions=PARTITIONS,
         )
