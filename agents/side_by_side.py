@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Iterable
 from itertools import islice
 from typing import Final
 
-AT_ONCE: Final = 64
-"""More would hold the event loop for too long."""
+AT_ONCE: Final = 32
+"""More would hold the event loop for too long, as several records may be worked on at a time."""
 
 
 async def side_by_side(works: Iterable[Awaitable[None]]) -> None:

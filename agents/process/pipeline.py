@@ -39,7 +39,8 @@ RowT = TypeVar("RowT")
 
 RENDER_VERSION: Final = 1
 """Part of every object key: raise it when the same file is to become another picture."""
-LIFECYCLE_CONCURRENCY: Final = 8
+LIFECYCLE_CONCURRENCY: Final = 4
+"""Of records with up to 1,000 commands each: more of them would hold the event loop for too long."""
 SETTLING_TIMEOUTS: Final = 2
 """Of the storage: after so many a PUT that was given up cannot be under way any more."""
 

@@ -46,8 +46,11 @@ REFUSED_SECONDS: Final = 60.0
 """How long a row that Kafka refuses makes room for others, before it is sent again."""
 
 
-class DueRow(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A record that is sent to `topic`, same partition as its row, at `dueAt` (Unix seconds)."""
+class DueRow(Struct, frozen=True, kw_only=True, rename="camel", gc=False):
+    """A record that is sent to `topic`, same partition as its row, at `dueAt` (Unix seconds).
+
+    Nothing for the garbage collector to look at: when many are due, thousands are in work at a time.
+    """
 
     version: int = 1
     due_at: Annotated[float, Meta(description="Unix time in seconds")]

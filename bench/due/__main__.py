@@ -1,9 +1,9 @@
 """What a million rows of the due table cost, on Apache Kafka: python -m bench.due [--quick] [--write-docs]
 
 The rows lie in the changelog. Measured are: reading them back from the changelog and from RocksDB on disk; a sweep that
-finds nothing; previews that expire in the same second, from the moment at which they are due until the last result is
-acknowledged, with the longest time for which the event loop stood still; and the memory of the index. The last line is
-one JSON object.
+finds nothing; previews that expire in the same second, 10,000 and then 100,000, from the moment at which they are due
+until the last result and the last tombstone are acknowledged, with the longest time for which the event loop stood
+still; and the memory of the index. The last line is one JSON object.
 """
 
 import argparse
@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from bench.due.rows import fill
-from bench.due.worker import Plan, Told, settings_of
+from bench.due.worker import Expired, Plan, Told, settings_of
 from bench.pages import Noise, load_average, machine, table, write_section
 from stream.kafka.provisioning import provision
 from stream.topics import DUE_TABLE, Topics, changelog
@@ -29,8 +30,8 @@ from tools.command import say
 ROOT: Final = Path(__file__).parents[2]
 PARTITIONS: Final = 4
 ROWS: Final = 1_000_000
-QUICK_ROWS: Final = 100_000
-EXPIRE: Final = 10_000
+QUICK_ROWS: Final = 200_000
+EXPIRE: Final = (10_000, 100_000)
 LIFE_SECONDS: Final = 400.0
 TOPICS_SECONDS: Final = 30.0
 
@@ -62,7 +63,7 @@ class Bench:
         rows, partitions = self._plan.rows, PARTITIONS
         fill(self._plan.bootstrap_servers, name, topic, rows=rows, partitions=partitions, now=time.time())
 
-    def life(self, store: str, expire: int = 0) -> Told:
+    def life(self, store: str, expire: Sequence[int] = ()) -> Told:
         """Let a worker live, and return what it tells."""
         plan = msgspec.structs.replace(self._plan, store=store, expire=expire)
         command = [sys.executable, "-m", "bench.due.worker", msgspec.json.encode(plan).decode()]
@@ -95,13 +96,20 @@ def measure(bench: Bench, rows: int) -> dict[str, Told]:
     say(f"{rows} rows lie in the changelog")
     lives = {}
     for name, store, expire in (
-        ("memory", "memory", 0),
-        ("rocksdb, first", "rocksdb", 0),
+        ("memory", "memory", ()),
+        ("rocksdb, first", "rocksdb", ()),
         ("rocksdb, again", "rocksdb", EXPIRE),
     ):
         told = lives[name] = bench.life(store, expire)
         say(f"{name}: ready after {told.ready_seconds:.1f} s ({told.ready_cpu_seconds:.1f} s CPU)")
     return lives
+
+
+def _told_of(expired: Expired) -> str:
+    return f"""- {expired.previews:,} previews of them expire in the same second, the storage answering at once:
+  {expired.seconds:.1f} s from the moment at which they are due until the last result and the last row's tombstone are
+  acknowledged ({expired.cpu_seconds:.1f} s CPU); the event loop stood still for {expired.max_stall_ms:.0f} ms at most.
+  {expired.delete_requests} requests to the storage, of {expired.largest_delete:,} objects at most."""
 
 
 def section(line: dict[str, float], lives: dict[str, Told], noise: Noise) -> str:
@@ -110,7 +118,7 @@ def section(line: dict[str, float], lives: dict[str, Told], noise: Noise) -> str
         [name, f"{told.ready_seconds:.1f} s", f"{told.ready_cpu_seconds:.1f} s", f"{told.rss_bytes / 1e6:.0f} MB"]
         for name, told in lives.items()
     ]
-    expired = lives["rocksdb, again"]
+    expiries = "\n".join(map(_told_of, lives["rocksdb, again"].expired))
     return f"""## The due table
 
 `make bench-due`: {line["rows"]:,} rows, expiries of previews within the next week, in {PARTITIONS} partitions of Apache
@@ -119,9 +127,7 @@ Kafka on the same machine. {machine()}; {noise}.
 {table(["store", "start until ready", "CPU of it", "resident memory"], rows)}
 
 - A sweep that finds nothing: {line["idle_sweep_ms"]:.3f} ms.
-- {EXPIRE:,} previews of them expire in the same second, the storage answering at once: {expired.expire_seconds:.1f} s
-  from the moment at which they are due until the last result is acknowledged ({expired.expire_cpu_seconds:.1f} s CPU);
-  the event loop stood still for {expired.max_stall_ms:.0f} ms at most.
+{expiries}
 - Rows in RocksDB have their index there, too: opening all of them and a first sweep take
   {line["bytes_per_row"]:.0f} bytes of memory a row, what RocksDB keeps of its files included. Beside rows in memory,
   which have the key already, the index of a row takes {line["bytes_per_row_memory_store"]:.0f} bytes.
@@ -141,17 +147,24 @@ def main() -> int:
             bench = Bench(kafka, Path(folder), rows)
             lives = measure(bench, rows)
             beside_disk = bench.index_bytes_per_row()
-    expired = lives["rocksdb, again"]
+    last = lives["rocksdb, again"]
+    ten_thousand, many = last.expired
     line = {
         "rows": rows,
-        "idle_sweep_ms": round(expired.idle_sweep_ms, 3),
-        "expire_10k_seconds": round(expired.expire_seconds, 2),
-        "max_stall_ms": round(expired.max_stall_ms, 1),
+        "idle_sweep_ms": round(last.idle_sweep_ms, 3),
+        "expire_10k_seconds": round(ten_thousand.seconds, 2),
+        "max_stall_ms": round(ten_thousand.max_stall_ms, 1),
         "bytes_per_row": round(beside_disk),
         "recover_changelog_seconds": round(lives["rocksdb, first"].ready_seconds, 1),
-        "recover_disk_seconds": round(expired.ready_seconds, 1),
+        "recover_disk_seconds": round(last.ready_seconds, 1),
         "recover_changelog_seconds_memory_store": round(lives["memory"].ready_seconds, 1),
         "bytes_per_row_memory_store": round(measured_apart(str(rows))),
+        "expire_10k_cpu_seconds": round(ten_thousand.cpu_seconds, 2),
+        "expire_100k_same_second_seconds": round(many.seconds, 2),
+        "expire_100k_cpu_seconds": round(many.cpu_seconds, 2),
+        "max_stall_100k_ms": round(many.max_stall_ms, 1),
+        "delete_requests": many.delete_requests,
+        "largest_delete": many.largest_delete,
     }
     if given.write_docs:
         write_section("bench-due", section(line, lives, Noise(before, load_average())))

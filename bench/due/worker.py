@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import msgspec
 from agents.kafka.app import PreviewApp
 from agents.process.ending import Ending
 from agents.process.pipeline import Pipeline
-from agents.process.services import Services, create_services
+from agents.process.services import GenesysService, Services, create_services
 from agents.process.worker import Worker
 from agents.row_names import expiry_row
 from agents.safeguards import Safeguards
@@ -33,7 +34,8 @@ TICK_SECONDS: Final = 0.001
 IDLE_SWEEPS: Final = 1000
 SIDE_BY_SIDE: Final = 256
 AHEAD_SECONDS: Final = 5.0
-"""Between the last row's writing and the time at which all of them are due."""
+WRITTEN_PER_SECOND: Final = 5000
+"""Rows are due `AHEAD_SECONDS` after the time that writing them takes at this rate."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +48,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     data_dir: str
     rows: int
-    expire: int = 0
-    """How many previews expire in this life; 0 for one that only reads back."""
+    expire: Sequence[int] = ()
+    """How many previews expire in the same second, group after group; none in a life that only reads back."""
+
+
+class Expired(msgspec.Struct, frozen=True, kw_only=True):
+    """What it took to let previews of the same second expire."""
+
+    previews: int
+    seconds: float
+    """From the moment at which they were due until every result, and the tombstone of every row, was acknowledged."""
+    cpu_seconds: float
+    max_stall_ms: float
+    delete_requests: int
+    largest_delete: int
+    """Objects that one call of the storage was to delete."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +74,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     ready_cpu_seconds: float
     rss_bytes: int
     idle_sweep_ms: float = 0.0
-    expire_seconds: float = 0.0
-    expire_cpu_seconds: float = 0.0
-    max_stall_ms: float = 0.0
+    expired: Sequence[Expired] = ()
 
 
 def settings_of(plan: Plan) -> WorkerSettings:
@@ -81,6 +94,18 @@ def settings_of(plan: Plan) -> WorkerSettings:
     )
 
 
+class Storage(Outside):
+    """Everything outside, which also notes how many objects each call was to delete."""
+
+    def __init__(self, genesys: GenesysService) -> None:
+        super().__init__(genesys)
+        self.deletions: list[int] = []
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        self.deletions.append(len(keys))
+        await super().delete(keys)
+
+
 class Measured(Worker):
     """The worker with nothing outside."""
 
@@ -92,7 +117,7 @@ class Measured(Worker):
 
     def _without_services(self, settings: WorkerSettings, safe: Safeguards, metrics: Metrics) -> Services:
         services = create_services(settings, safe, metrics)
-        self.outside = Outside(services.genesys)
+        self.outside = Storage(services.genesys)
         outside: Any = self.outside
         return replace(services, downloader=outside, genesys=outside, store=outside, children=outside)
 
@@ -109,44 +134,58 @@ class Measured(Worker):
         )
         if not plan.expire:
             return told
+        idle_ms = await self._idle_sweep_ms()
+        expired: list[Expired] = []
+        for count in plan.expire:
+            expired.append(await self._expire(sum(one.previews for one in expired), count))
+        return msgspec.structs.replace(told, idle_sweep_ms=idle_ms, expired=expired)
+
+    async def _idle_sweep_ms(self) -> float:
         began_at = time.perf_counter()
         for _ in range(IDLE_SWEEPS):
             await self._pipeline.due.sweep()
-        idle_ms = (time.perf_counter() - began_at) / IDLE_SWEEPS * 1000
-        expire_seconds, cpu_seconds, stall_seconds = await self._expire(plan)
-        return msgspec.structs.replace(
-            told,
-            idle_sweep_ms=idle_ms,
-            expire_seconds=expire_seconds,
-            expire_cpu_seconds=cpu_seconds,
-            max_stall_ms=stall_seconds * 1000,
-        )
+        return (time.perf_counter() - began_at) / IDLE_SWEEPS * 1000
 
-    async def _expire(self, plan: Plan) -> tuple[float, float, float]:
-        """Let rows that are stored be due in the same second; return seconds, CPU seconds and the longest stall."""
-        index, rows = self._pipeline.due_index, self._pipeline.due_rows
-        due_at = time.time() + AHEAD_SECONDS
-        for first in range(0, plan.expire, SIDE_BY_SIDE):
-            numbers = range(first, min(first + SIDE_BY_SIDE, plan.expire))
-            await asyncio.gather(*(self._hasten(rows, number, due_at) for number in numbers))
-        if time.time() > due_at:
-            raise RuntimeError(f"writing {plan.expire} rows took longer than {AHEAD_SECONDS:g} s")
-        left = len(index) - plan.expire
+    async def _expire(self, first: int, count: int) -> Expired:
+        """Let so many rows that are stored be due in the same second, and wait until nothing is left to do."""
+        due_at = time.time() + AHEAD_SECONDS + count / WRITTEN_PER_SECOND
+        await self._hasten_all(range(first, first + count), due_at)
+        left, deletions = len(self._pipeline.due_index) - count, len(self.outside.deletions)
         stalls = asyncio.create_task(_longest_stall())
         await asyncio.sleep(due_at - time.time())
         cpu_at = time.process_time()
-        while self.outside.deleted < plan.expire or len(index) > left:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_SECONDS)
-        while any(lane.open for lane in self._pipeline.lanes.values()):  # noqa: ASYNC110 - results are being written
+        # A row goes last of all: once its object is deleted and Kafka has the result.
+        while len(self._pipeline.due_index) > left or self._is_busy():  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
         seconds, cpu_seconds = time.time() - due_at, time.process_time() - cpu_at
         stalls.cancel()
         (stall_seconds,) = await asyncio.gather(stalls)
-        return seconds, cpu_seconds, stall_seconds
+        sizes = self.outside.deletions[deletions:]
+        if sum(sizes) != count:
+            raise RuntimeError(f"{count} previews were due, and {sum(sizes)} deleted")
+        return Expired(
+            previews=count,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            max_stall_ms=stall_seconds * 1000,
+            delete_requests=len(sizes),
+            largest_delete=max(sizes),
+        )
 
-    async def _hasten(self, rows: Any, number: int, due_at: float) -> None:
+    def _is_busy(self) -> bool:
+        return any(lane.open for lane in self._pipeline.lanes.values())
+
+    async def _hasten_all(self, numbers: Sequence[int], due_at: float) -> None:
+        for first in range(0, len(numbers), SIDE_BY_SIDE):
+            some = numbers[first : first + SIDE_BY_SIDE]
+            await asyncio.gather(*(self._hasten(number, due_at) for number in some))
+        if time.time() > due_at:
+            raise RuntimeError(f"writing {len(numbers)} rows was slower than {WRITTEN_PER_SECOND} a second")
+
+    async def _hasten(self, number: int, due_at: float) -> None:
         row = due_row(number, due_at, Topics.of(self._settings).lifecycle)
-        await rows.put(partition_of(number, self._settings.topic_partitions), expiry_row(object_key_of(number)), row)
+        partition = partition_of(number, self._settings.topic_partitions)
+        await self._pipeline.due_rows.put(partition, expiry_row(object_key_of(number)), row)
 
 
 async def _longest_stall() -> float:
