@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from agents.conversations import Conversations
+from agents.expiries import expiry_of
 from agents.results import Results
 from agents.row_names import EXPIRY
 from agents.side_by_side import side_by_side
@@ -20,8 +21,6 @@ from stream.messages import (
     Hold,
     LifecycleRecord,
     Order,
-    Together,
-    decode_lifecycle_command,
     order_id,
 )
 from stream.records.conversations import Answered
@@ -129,7 +128,7 @@ class Orders:
 
         Its PUT may have been given up and still be on its way.
         """
-        command = _expiry_of(row)
+        command = expiry_of(row)
         if _object_of(name) not in deleted or (command and self._conversations.may_land(command.expires_at)):
             await self._conversations.look_later(partition, name, row)
             return
@@ -151,7 +150,7 @@ class Orders:
 
     async def _let_expire(self, partition: int, name: str, row: DueRow) -> None:
         """Bring a row that was put off back to the preview's own time."""
-        command = _expiry_of(row)
+        command = expiry_of(row)
         if command is not None and row.due_at > (own_time := max(command.expires_at, self._clock())):
             await self._due.move(partition, name, row, own_time)
 
@@ -188,14 +187,3 @@ def _command_of(order: Order) -> Literal["erase", "hold", "release"]:
 
 def _object_of(name: str) -> str:
     return name.removeprefix(EXPIRY)
-
-
-def _expiry_of(row: DueRow) -> Expire | None:
-    """Return the order that a row holds, alone where it failed together with others before."""
-    try:
-        command = decode_lifecycle_command(row.value or b"")
-    except msgspec.DecodeError:  # nobody's row of ours
-        return None
-    if isinstance(command, Together):
-        command = command.commands[0]
-    return command if isinstance(command, Expire) else None

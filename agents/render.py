@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from agents.conversations import Conversations
 from agents.download import Download
+from agents.expiries import promised_until
 from agents.kafka.sender import Send
 from agents.object_keys import object_key
 from agents.rendering import verdicts
@@ -156,19 +157,25 @@ class RenderAgent:
         await self._send(self._topics.attachments, key=key, value=encode(attachment), headers=headers)
 
     async def _remember_to_expire(self, attachment: Attachment, partition: int, key: str, expires_at: float) -> None:
+        """Write the row that ends a preview: never sooner than an earlier post of it promised.
+
+        That one may have been stored with a longer time to live, or by a clock that is ahead.
+        """
+        name = expiry_row(key)
+        ends_at = max(expires_at, promised_until(self._due.get(partition, name)))
         command = Expire(
             event_id=attachment.event_id,
             conversation_id=attachment.conversation_id,
             object_key=key,
-            expires_at=expires_at,
+            expires_at=ends_at,
         )
         row = DueRow(
-            due_at=expires_at,
+            due_at=ends_at,
             topic=self._topics.lifecycle,
             key=attachment.conversation_id.encode(),
             value=encode(command),
         )
-        await self._due.put(partition, expiry_row(key), row)
+        await self._due.put(partition, name, row)
 
     async def _hand_on(self, task: Task[Attachment], preview: Preview) -> None:
         attachment = preview.attachment

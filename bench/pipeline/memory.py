@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import defaultdict, deque
-from zlib import crc32
 
 from faust.types import TP
 
 from agents.kafka.lane import Lane, Record
 from stream.messages import Outcome, decode_result
 from stream.records.headers import RecordHeaders, as_dict
+from stream.records.homes import partition_of
 from stream.topics import Topics
 
 
@@ -39,7 +39,7 @@ class MemoryTopics:
         headers: RecordHeaders | None = None,
     ) -> None:
         """Append a record to a topic."""
-        place = crc32(key or b"") % self._partitions if partition is None else partition
+        place = partition_of(key or b"", self._partitions) if partition is None else partition
         tp = TP(topic, place)
         record = Record(topic, place, self._next_offset(tp), key, value, as_dict(headers))
         if topic in self.lanes:

@@ -48,7 +48,7 @@ class Ours:
             metrics=metrics,
             crash=self.memory.crash,
         )
-        for rows in (pipeline.links, pipeline.due_rows):
+        for rows in pipeline.tables.values():
             rows.own(set(range(settings.topic_partitions)))
         self.memory.lanes = {
             topic: pipeline.lanes[topic] for topic in (self._topics.attachments, self._topics.previews)

@@ -91,7 +91,7 @@ class StillPipeline:
             metrics=metrics,
             crash=self.memory.crash,
         )
-        for rows in (self.pipeline.links, self.pipeline.due_rows):
+        for rows in self.pipeline.tables.values():
             rows.own(set(range(settings.topic_partitions)))
         self.memory.lanes = self.pipeline.lanes
 

@@ -28,8 +28,8 @@ def expire(number: int) -> Expire:
 class Life:
     """Stored previews with their due rows, and the agent that ends them."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, *, journal: list[str] | None = None) -> None:
+        self.world = World(journal=[] if journal is None else journal)
         self.store = MemoryStore(self.world.journal)
         self.away: Held | None = None
         agent = LifecycleAgent(

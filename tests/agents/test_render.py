@@ -106,22 +106,7 @@ class Bench:
         self.api = Api()
         self.renderer = Renderer()
         self.store = MemoryStore(self.world.journal)
-        agent = RenderAgent(
-            topics=TOPICS,
-            source=Source(self.web, self.api, self.world.clock),
-            renderer=self.renderer,
-            store=self.store,
-            due=self.world.due,
-            conversations=self.world.conversations,
-            results=self.world.results,
-            send=self.world.send,
-            key_secret=Secret("0123456789abcdef"),
-            render_version="1",
-            ttl_seconds=TTL,
-            metrics=self.world.metrics,
-            clock=self.world.clock,
-        )
-        self.agent = Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=agent.run)
+        self.agent = self.agent_of(TTL)
         lifecycle = LifecycleAgent(
             topics=TOPICS,
             store=self.store,
@@ -136,6 +121,25 @@ class Bench:
             partitions=PARTITIONS,
         )
         self.lifecycle = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+
+    def agent_of(self, ttl_seconds: float) -> Agent[Attachment]:
+        """Return an agent whose previews live so long, before these tables."""
+        agent = RenderAgent(
+            topics=TOPICS,
+            source=Source(self.web, self.api, self.world.clock),
+            renderer=self.renderer,
+            store=self.store,
+            due=self.world.due,
+            conversations=self.world.conversations,
+            results=self.world.results,
+            send=self.world.send,
+            key_secret=Secret("0123456789abcdef"),
+            render_version="1",
+            ttl_seconds=ttl_seconds,
+            metrics=self.world.metrics,
+            clock=self.world.clock,
+        )
+        return Agent(stage=Stage.DOWNLOAD, decode=decode_attachment, run=agent.run)
 
     async def deliver(self, event: Attachment, headers: dict[str, bytes] | None = None) -> None:
         await self.world.run(self.agent, encode(event), headers)
@@ -382,3 +386,51 @@ async def test_the_trace_goes_along_to_the_preview_and_the_attributes_of_the_eve
         (record,) = bench.world.to(topic)
         assert record.headers["traceparent"] == b"00-1"
         assert not record.headers.keys() & {"ce_id", "content-type"}
+
+
+@pytest.mark.parametrize("ttl", [TTL / 10, 2 * TTL])
+async def test_a_time_to_live_that_was_changed_extends_life_and_never_ends_it_before_what_a_post_promised(
+    ttl: float,
+) -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    bench.agent, bench.world.clock.now = bench.agent_of(ttl), NOW + 1
+    await bench.deliver(attachment())
+    (row,) = bench.world.waiting().values()
+    assert row.due_at == max(NOW + TTL, NOW + 1 + ttl)
+    bench.world.clock.now = row.due_at - 1
+    assert await bench.world.due.sweep() == 0
+    await bench.expire()
+    assert bench.store.objects == {}
+    assert [entry.state for entry in bench.world.lifecycle()] == ["stored", "stored", "expired"]
+
+
+async def test_what_is_stored_under_a_shorter_time_to_live_for_the_first_time_ends_by_it() -> None:
+    bench = Bench()
+    bench.agent = bench.agent_of(TTL / 10)
+    await bench.deliver(attachment())
+    (row,) = bench.world.waiting().values()
+    assert row.due_at == NOW + TTL / 10
+
+
+@pytest.mark.parametrize("ahead_seconds", [5.0, -5.0])
+async def test_a_preview_lives_until_its_writers_own_time_by_the_clock_of_whoever_sweeps(ahead_seconds: float) -> None:
+    bench = Bench()
+    bench.world.clock.now = NOW + ahead_seconds
+    await bench.deliver(attachment())
+    promised = NOW + ahead_seconds + TTL
+    bench.world.clock.now = promised - 0.001
+    assert await bench.world.due.sweep() == 0
+    assert len(bench.store.objects) == 1
+    await bench.expire()
+    assert bench.world.clock.now == promised
+    assert bench.store.objects == {}
+
+
+async def test_a_second_rendering_by_a_clock_that_is_behind_takes_nothing_of_what_was_promised() -> None:
+    bench = Bench()
+    await bench.deliver(attachment())
+    bench.world.clock.now = NOW - 5
+    await bench.deliver(attachment())
+    (row,) = bench.world.waiting().values()
+    assert row.due_at == NOW + TTL

@@ -1,5 +1,6 @@
 """Everything around an agent, in memory: what the unit tests of the agents run against."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import Callable, Sequence
@@ -135,6 +136,12 @@ class World:
             tracer=self.tracer,
         )
 
+    def recover(self, dead: "World") -> None:
+        """Take the due table over from a worker that is gone."""
+        for record in dead.due_log.records:
+            self.due_log.add(record.partition, record.key, record.value)
+        self.due_log.replay_into(self.due_rows)
+
     async def stop(self, error: BaseException) -> None:
         self.stopped_by.append(error)
 
@@ -212,6 +219,8 @@ class MemoryStore:
         self.lists = True
         self.failing_keys: set[str] = set()
         """Keys at whose deletion the storage always fails."""
+        self.hangs: asyncio.Event | None = None
+        """Set once a deletion was asked for that is never answered."""
         self._journal = journal
 
     async def start(self) -> None: ...
@@ -228,6 +237,9 @@ class MemoryStore:
 
     async def delete(self, keys: Sequence[str]) -> None:
         self._fail()
+        if self.hangs is not None:
+            self.hangs.set()
+            await asyncio.Event().wait()
         if refused := self.refused.intersection(keys):
             raise Refused(Reason.STORAGE_REFUSED, f"not these: {refused}")
         if failing := self.failing_keys.intersection(keys):
