@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bench import state
 from bench.pages import DOCS, table, with_section
+from bench.pipeline.still import settings_of
 
 PAGE: Final = DOCS / "capacity.md"
 DEFAULT_CONCURRENCY: Final = 8
@@ -272,12 +274,15 @@ def lives() -> str:
 
 def written(page: str) -> str:
     """Return the page with its tables as they follow from the constants."""
+    its = state.example(settings_of(), row_bytes=COSTS["row_bytes"].value, row_us=COSTS["row_us"].value)
     for name, text in (
         ("costs", constants(COSTS)),
         ("choices", constants(CHOICES)),
         ("fulls", fulls()),
         ("sizes", sizes()),
         ("lives", lives()),
+        ("kinds", state.kinds()),
+        ("state", state.worked(its, number)),
     ):
         page = with_section(page, name, text)
     return page

@@ -149,6 +149,8 @@ class Outside:
     async def exists(self, key: str) -> bool:  # noqa: ARG002
         return True
 
+    async def listed(self, prefix: str = "") -> None: ...  # nothing can be listed
+
     async def delete(self, keys: Sequence[str]) -> None:
         await self._flows.wait()
         async with self._moved:
