@@ -108,8 +108,9 @@ def measure(bench: Bench, rows: int) -> dict[str, Told]:
 def _told_of(expired: Expired) -> str:
     return f"""- {expired.previews:,} previews of them expire in the same second, the storage answering at once:
   {expired.seconds:.1f} s from the moment at which they are due until the last result and the last row's tombstone are
-  acknowledged ({expired.cpu_seconds:.1f} s CPU); the event loop stood still for {expired.max_stall_ms:.0f} ms at most.
-  {expired.delete_requests} requests to the storage, of {expired.largest_delete:,} objects at most."""
+  acknowledged ({expired.cpu_seconds:.1f} s CPU); the event loop stood still for {expired.max_stall_ms:.0f} ms at most,
+  {expired.max_stall_cpu_ms:.0f} ms at most of CPU. Requests to the storage: {expired.delete_requests},
+  of {expired.largest_delete:,} objects at most."""
 
 
 def section(line: dict[str, float], lives: dict[str, Told], noise: Noise) -> str:
@@ -163,6 +164,7 @@ def main() -> int:
         "expire_100k_same_second_seconds": round(many.seconds, 2),
         "expire_100k_cpu_seconds": round(many.cpu_seconds, 2),
         "max_stall_100k_ms": round(many.max_stall_ms, 1),
+        "max_stall_100k_cpu_ms": round(many.max_stall_cpu_ms, 1),
         "delete_requests": many.delete_requests,
         "largest_delete": many.largest_delete,
     }

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -60,6 +60,8 @@ class Expired(msgspec.Struct, frozen=True, kw_only=True):
     """From the moment at which they were due until every result, and the tombstone of every row, was acknowledged."""
     cpu_seconds: float
     max_stall_ms: float
+    max_stall_cpu_ms: float
+    """The most CPU time that the loop spent in one go, whatever else the machine did meanwhile."""
     delete_requests: int
     largest_delete: int
     """Objects that one call of the storage was to delete."""
@@ -159,7 +161,7 @@ class Measured(Worker):
             await asyncio.sleep(LOOK_SECONDS)
         seconds, cpu_seconds = time.time() - due_at, time.process_time() - cpu_at
         stalls.cancel()
-        (stall_seconds,) = await asyncio.gather(stalls)
+        (stall,) = await asyncio.gather(stalls)
         sizes = self.outside.deletions[deletions:]
         if sum(sizes) != count:
             raise RuntimeError(f"{count} previews were due, and {sum(sizes)} deleted")
@@ -167,7 +169,8 @@ class Measured(Worker):
             previews=count,
             seconds=seconds,
             cpu_seconds=cpu_seconds,
-            max_stall_ms=stall_seconds * 1000,
+            max_stall_ms=stall.seconds * 1000,
+            max_stall_cpu_ms=stall.cpu_seconds * 1000,
             delete_requests=len(sizes),
             largest_delete=max(sizes),
         )
@@ -188,16 +191,24 @@ class Measured(Worker):
         await self._pipeline.due_rows.put(partition, expiry_row(object_key_of(number)), row)
 
 
-async def _longest_stall() -> float:
-    longest = 0.0
-    before = time.perf_counter()
+class Stall(NamedTuple):
+    """How long the event loop was not idle in one go, at most."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+async def _longest_stall() -> Stall:
+    longest, busiest = 0.0, 0.0
+    before, cpu_before = time.perf_counter(), time.thread_time()
     try:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = time.perf_counter()
-            longest, before = max(longest, now - before - TICK_SECONDS), now
+            now, cpu_now = time.perf_counter(), time.thread_time()
+            longest, busiest = max(longest, now - before - TICK_SECONDS), max(busiest, cpu_now - cpu_before)
+            before, cpu_before = now, cpu_now
     except asyncio.CancelledError:
-        return longest
+        return Stall(longest, busiest)
 
 
 async def live(plan: Plan) -> int:
