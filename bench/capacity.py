@@ -44,7 +44,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "row_bytes": Cost(870, "bytes of such a row in memory", "measured, 20,000 attachments, WORKER_TABLE_STORE=memory"),
     "disk_bytes": Cost(450, "bytes of such a row on disk", "counted, key, value and entry of the index by time"),
     "index_bytes": Cost(
-        20,
+        36,
         "bytes in memory of a due row on disk",
         "[the due table](benchmarks.md#the-due-table), RocksDB's share included; two of three rows are due rows",
     ),
