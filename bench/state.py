@@ -49,7 +49,7 @@ LAPSE: Final = Kind(
     "`due`", "`lapse/…`", "an erasure", "the same, and 1.25 × `DEAD_LETTER_RETENTION_HOURS` more", 298, 2
 )
 CONVERSATION: Final = Kind(
-    "`conversations`", "conversation id", "an erasure, or a hold", "the same; until it is released", 258, 2
+    "`conversations`", "conversation id", "an erasure, or a hold", "the same; a hold from its release on", 258, 2
 )
 KINDS: Final = (EXPIRE, FORGET, LINK, LAPSE, CONVERSATION)
 OF_A_PREVIEW: Final = (EXPIRE, FORGET, LINK)
