@@ -9,7 +9,7 @@ from tests.system.lifecycle.history import History
 from tests.system.lifecycle.judge import Judge
 
 WRONG: Final = (
-    *("early", "late", "leaked", "twice", "lost", "held_gone", "untold", "unanswered", "wrongly_answered"),
+    *("early", "late", "leaked", "twice", "thawed", "lost", "held_gone", "untold", "unanswered", "wrongly_answered"),
     *("posted_after_erase", "not_refused", "crashes", "hangs", "bugs", "uncommitted"),
 )
 NEEDED: Final = ("previews", "expired", "held", "erased", "kept", "extended", "kills")
