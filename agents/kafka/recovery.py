@@ -7,7 +7,6 @@ ends with a transaction's marker; and what it read of a partition that moved awa
 read last.
 """
 
-import gc
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -20,6 +19,7 @@ from faust.tables.recovery import ServiceStopped
 from faust.types import TP
 from mode import Service
 
+from agents.garbage import freeze
 from agents.kafka.consumer import FAUST_LOGGER
 from agents.tables.shelves import NOWHERE
 
@@ -149,8 +149,7 @@ class Recovery(StockRecovery):
         if self._overtaken(generation_id):
             return
         # What was read back stays: each full collection would look at the index of every row, 90 ms for a million.
-        gc.collect()
-        gc.freeze()
+        freeze()
         self.completed.set()
         app.flow_control.resume()
         consumer.resume_flow()

@@ -1,7 +1,6 @@
 """One worker process: its parts put together, and its life from start to SIGTERM."""
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from agents.garbage import freeze
 from agents.guard import BadDeployError
 from agents.kafka.app import ConsumerFlow, create_app
 from agents.kafka.sender import Sender
@@ -182,8 +182,7 @@ class Worker:
             self._app.finalize()
             await self._app.start()
             # What has been made until now stays: a full collection would hold up the loop for tens of milliseconds.
-            gc.collect()
-            gc.freeze()
+            freeze()
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the process with its trace
             await self._crashed(error)
 
