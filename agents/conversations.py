@@ -12,7 +12,7 @@ from agents.tables.rows import Rows
 from agents.tables.shelves import Shelf
 from stream.failures import Reason, Rejected
 from stream.messages import Lapse, Order, encode, order_id
-from stream.records.conversations import Answered, ConversationRow
+from stream.records.conversations import Answered, ConversationRow, command_of
 from stream.settings import Secret
 
 ERASED: Final = "the conversation was erased"
@@ -79,7 +79,8 @@ class Conversations:
         row = self._rows.get(partition, order.conversation_id)
         if row is None or not (order.order_id or order.ordered_at):
             return None
-        return next((one for one in row.answers if one.order_id == order_id(order)), None)
+        known_by = (order_id(order), command_of(order))
+        return next((one for one in row.answers if (one.order_id, one.command) == known_by), None)
 
     async def begin_to_erase(self, partition: int, order: Order) -> None:
         """Remember that a conversation is erased, before anything of it is deleted."""

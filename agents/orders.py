@@ -23,7 +23,7 @@ from stream.messages import (
     Order,
     order_id,
 )
-from stream.records.conversations import Answered
+from stream.records.conversations import Answered, command_of
 from stream.telemetry import Metrics
 
 logger = logging.getLogger(__name__)
@@ -155,14 +155,20 @@ class Orders:
             await self._due.move(partition, name, row, own_time)
 
     def _answered(self, order: Order, state: AnswerState, previews: int = 0, *, reason: str = "") -> Answered:
-        return Answered(order_id=order_id(order), state=state, previews=previews, reason=reason, at=self._clock())
+        return Answered(
+            order_id=order_id(order),
+            command=command_of(order),
+            state=state,
+            previews=previews,
+            reason=reason,
+            at=self._clock(),
+        )
 
     async def _answer(self, order: Order, answered: Answered) -> None:
-        command = _command_of(order)
         record = ConversationRecord(
             order_id=answered.order_id,
             conversation_id=order.conversation_id,
-            command=command,
+            command=answered.command,
             state=answered.state,
             previews=answered.previews,
             reason=answered.reason,
@@ -171,18 +177,8 @@ class Orders:
             at=answered.at,
         )
         await self._results.conversation(record)
-        self._metrics.orders.labels(command, answered.state).inc()
+        self._metrics.orders.labels(answered.command, answered.state).inc()
         logger.info(f"conversation.{answered.state}", extra=msgspec.structs.asdict(record))  # noqa: G004 - one of four
-
-
-def _command_of(order: Order) -> Literal["erase", "hold", "release"]:
-    match order:
-        case Erase():
-            return "erase"
-        case Hold():
-            return "hold"
-        case _:
-            return "release"
 
 
 def _object_of(name: str) -> str:

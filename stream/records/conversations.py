@@ -11,13 +11,27 @@ import msgspec
 from msgspec import Struct
 
 from stream.kafka.snapshot import StoredRecord
-from stream.messages import decoder
+from stream.messages import Erase, Hold, Order, decoder
+
+Command = Literal["erase", "hold", "release"]
+
+
+def command_of(order: Order) -> Command:
+    """Return what an order is called."""
+    match order:
+        case Erase():
+            return "erase"
+        case Hold():
+            return "hold"
+        case _:
+            return "release"
 
 
 class Answered(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How an order was answered, at Unix time `at` in seconds."""
+    """How an order was answered, at Unix time `at` in seconds; its sender may have used its id for others, too."""
 
     order_id: str
+    command: Command
     state: Literal["erased", "held", "released", "refused"]
     previews: int = 0
     reason: str = ""

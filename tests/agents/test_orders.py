@@ -153,6 +153,16 @@ async def test_orders_that_come_again_after_others_were_carried_out_change_nothi
     assert again == [("o2", "held"), ("o1", "refused")]
 
 
+async def test_orders_that_their_sender_gave_one_id_are_each_carried_out() -> None:
+    case = Case()
+    await case.store_previews()
+    for order in (Hold, Release, Erase):
+        await case.order(order(conversation_id=CONVERSATION, order_id="case 7"))
+    answers = [(one.command, one.state) for one in case.world.answers()]
+    assert answers == [("hold", "held"), ("release", "released"), ("erase", "erased")]
+    assert case.store.objects == {}
+
+
 async def test_orders_without_an_id_are_new_ones_each_time() -> None:
     case = Case()
     for order in (Hold, Release, Hold):
@@ -434,7 +444,7 @@ async def test_an_expiry_in_another_partition_is_carried_out_where_its_conversat
     home = partition_of(elsewhere.encode(), PARTITIONS)
     if held:
         await case.world.conversations.note(
-            home, Hold(conversation_id=elsewhere), Answered(order_id="o", state="held", at=NOW)
+            home, Hold(conversation_id=elsewhere), Answered(order_id="o", command="hold", state="held", at=NOW)
         )
     await case.live_until(EXPIRES_AT)
     sent = case.world.to(TOPICS.lifecycle)[-1]
