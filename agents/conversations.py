@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Literal
 
+from agents.kafka.lane import WINDOW_RECORDS
 from agents.locks import Locks
 from agents.object_keys import conversation_prefix
 from agents.row_names import expiry_row, lapse_row, retries_of
@@ -16,8 +17,8 @@ from stream.records.conversations import Answered, ConversationRow, command_of
 from stream.settings import Secret
 
 ERASED: Final = "the conversation was erased"
-MOST_ANSWERS: Final = 32
-"""That a conversation's row remembers: of as many orders as can be delivered again, and some more."""
+MOST_ANSWERS: Final = WINDOW_RECORDS
+"""That a conversation's row remembers: of as many orders as a crash can deliver again, were all of them its own."""
 State = Literal["erased", "held", "released"]
 
 

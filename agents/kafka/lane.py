@@ -48,6 +48,7 @@ class Record:
 Job = Callable[[Record], Awaitable[None]]
 
 MOST_RECORDS: Final = 32
+WINDOW_RECORDS: Final = 128
 PARTITION: Final[ContextVar[TP]] = ContextVar("partition")
 """Of the record whose job runs; known in tasks that the job begins, too."""
 
@@ -66,7 +67,7 @@ class LaneLimits:
     concurrency: int
     high: int = MOST_RECORDS
     """Records of all partitions that are taken and not finished, waiting ones included; at least `concurrency`."""
-    window: int = 128
+    window: int = WINDOW_RECORDS
     """Records of one partition that may be taken from its oldest unfinished one on: what a crash delivers again."""
 
     def share(self, partitions: int) -> int:

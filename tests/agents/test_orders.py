@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agents.kafka.lane import Record
+from agents.kafka.lane import LaneLimits, Record
 from agents.lifecycle import HELD_SECONDS, LifecycleAgent
 from agents.object_keys import conversation_prefix
 from agents.routing import Agent, Task
@@ -151,6 +151,18 @@ async def test_orders_that_come_again_after_others_were_carried_out_change_nothi
     before, again = answers[:5], answers[5:]
     assert before == [("o0", "released"), ("o2", "held"), ("o1", "refused"), ("o0", "released"), ("o3", "released")]
     assert again == [("o2", "held"), ("o1", "refused")]
+
+
+async def test_as_many_orders_as_a_crash_delivers_again_are_answered_as_before() -> None:
+    case = Case()
+    await case.store_previews()
+    await case.order(HOLD)
+    await case.order(ERASE)
+    for number in range(LaneLimits(concurrency=1).window - 1):
+        await case.order(Release(conversation_id=CONVERSATION, order_id=f"release {number}"))
+    await case.order(ERASE)
+    assert case.answered()[-1] == ("o1", "refused", 0)
+    assert len(case.store.objects) == 2
 
 
 async def test_orders_that_their_sender_gave_one_id_are_each_carried_out() -> None:
