@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -160,8 +159,8 @@ class RocksShelf:
 
     def keys(self, prefix: bytes) -> Iterator[list[bytes]]:
         """Yield the keys that begin so, all at once: they lie side by side."""
-        found = (cursor.key() for cursor in self._between(ROW + prefix, ENTRY))
-        yield [key[len(ROW) :] for key in takewhile(lambda key: key.startswith(ROW + prefix), found)]
+        first = ROW + prefix
+        yield [cursor.key()[len(ROW) :] for cursor in self._between(first, _after(first))]
 
     def entries(self, first: bytes, end: bytes) -> Iterator[bytes]:
         """Yield the entries of the index by time from `first` on that lie before `end`, in their order."""
@@ -232,6 +231,12 @@ class RocksShelf:
             # The process ends by this; without the mark it would continue the same database and end again.
             (self._path / SPOILT).touch()
             raise
+
+
+def _after(prefix: bytes) -> bytes:
+    """Return what lies behind everything that begins so: no look goes on over rows that were deleted from there on."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes([kept[-1] + 1])
 
 
 class _UnusableError(Exception):
