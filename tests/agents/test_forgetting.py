@@ -1,12 +1,7 @@
 """Rows of events that can no longer come again end, and those that were renewed meanwhile do not."""
 
-from agents.lifecycle import LifecycleAgent
-from agents.routing import Agent
-from stream.failures import Stage
-from stream.messages import decode_lifecycle_command
-from tests.agents.changelogs import PARTITIONS
 from tests.agents.test_link import Bench
-from tests.agents.worlds import NOW, TOPICS, SentRecord
+from tests.agents.worlds import NOW, SentRecord
 
 LIFETIME = 7200.0
 
@@ -16,20 +11,7 @@ class Life(Bench):
 
     def __init__(self) -> None:
         super().__init__()
-        lifecycle = LifecycleAgent(
-            topics=TOPICS,
-            store=self.store,
-            due=self.world.due,
-            conversations=self.world.conversations,
-            links=self.world.links,
-            results=self.world.results,
-            metrics=self.world.metrics,
-            clock=self.world.clock,
-            certainly_ours=lambda: None,
-            send=self.world.send,
-            partitions=PARTITIONS,
-        )
-        self.ender = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+        self.ender = self.world.lifecycle_agent(self.store)
 
     async def sweep(self) -> list[SentRecord]:
         """Let the timer fire; return the commands that it sent."""

@@ -2,14 +2,12 @@
 
 import pytest
 
-from agents.lifecycle import TRIES_TOGETHER, LifecycleAgent
-from agents.routing import Agent
+from agents.lifecycle import TRIES_TOGETHER
 from agents.row_names import expiry_row, is_expiry
 from agents.side_by_side import AT_ONCE
 from agents.tables.due import LOOK_AGAIN_SECONDS, DueRow
-from stream.failures import Held, Reason, Retryable, Stage
+from stream.failures import Held, Reason, Retryable
 from stream.messages import Expire, Forget, Together, decode_lifecycle_command, encode
-from tests.agents.changelogs import PARTITIONS
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World, at_home
 
 EXPIRES_AT = NOW + 60
@@ -32,20 +30,7 @@ class Life:
         self.world = World(journal=[] if journal is None else journal)
         self.store = MemoryStore(self.world.journal)
         self.away: Held | None = None
-        agent = LifecycleAgent(
-            topics=TOPICS,
-            store=self.store,
-            due=self.world.due,
-            conversations=self.world.conversations,
-            links=self.world.links,
-            results=self.world.results,
-            metrics=self.world.metrics,
-            clock=self.world.clock,
-            certainly_ours=self.certainly_ours,
-            send=self.world.send,
-            partitions=PARTITIONS,
-        )
-        self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=agent.run)
+        self.agent = self.world.lifecycle_agent(self.store, self.certainly_ours)
 
     async def stored(self, count: int) -> None:
         for number in range(count):

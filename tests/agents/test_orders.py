@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agents.kafka.lane import LaneLimits, Record
-from agents.lifecycle import HELD_SECONDS, LifecycleAgent
+from agents.lifecycle import HELD_SECONDS
 from agents.object_keys import conversation_prefix
 from agents.routing import Agent, Task
 from agents.row_names import expiry_row, is_expiry, lapse_row, retry_row
@@ -21,7 +21,6 @@ from stream.messages import (
     Order,
     Release,
     decode_attachment,
-    decode_lifecycle_command,
     encode,
 )
 from stream.records.conversations import Answered
@@ -46,20 +45,7 @@ class Case:
         self.world = World()
         self.lease_ended = False
         self.store = MemoryStore(self.world.journal)
-        lifecycle = LifecycleAgent(
-            topics=TOPICS,
-            store=self.store,
-            due=self.world.due,
-            links=self.world.links,
-            conversations=self.world.conversations,
-            results=self.world.results,
-            metrics=self.world.metrics,
-            clock=self.world.clock,
-            certainly_ours=self.certainly_ours,
-            send=self.world.send,
-            partitions=PARTITIONS,
-        )
-        self.agent = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+        self.agent = self.world.lifecycle_agent(self.store, self.certainly_ours)
 
     def certainly_ours(self) -> None:
         if self.lease_ended:

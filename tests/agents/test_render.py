@@ -4,7 +4,6 @@ import pytest
 from msgspec import structs
 
 from agents.download import Download
-from agents.lifecycle import LifecycleAgent
 from agents.render import RenderAgent
 from agents.rendering.verdicts import Answer, Refusal, Rendition, Variant, Verdict
 from agents.routing import Agent
@@ -15,13 +14,11 @@ from stream.genesys.history import Media
 from stream.messages import (
     Attachment,
     decode_attachment,
-    decode_lifecycle_command,
     decode_preview,
     encode,
 )
 from stream.settings import Secret
 from stream.tracing import UNTRACED, Tracer
-from tests.agents.changelogs import PARTITIONS
 from tests.agents.worlds import NOW, TOPICS, MemoryStore, World
 
 TTL = 600.0
@@ -107,20 +104,7 @@ class Bench:
         self.renderer = Renderer()
         self.store = MemoryStore(self.world.journal)
         self.agent = self.agent_of(TTL)
-        lifecycle = LifecycleAgent(
-            topics=TOPICS,
-            store=self.store,
-            due=self.world.due,
-            conversations=self.world.conversations,
-            links=self.world.links,
-            results=self.world.results,
-            metrics=self.world.metrics,
-            clock=self.world.clock,
-            certainly_ours=lambda: None,
-            send=self.world.send,
-            partitions=PARTITIONS,
-        )
-        self.lifecycle = Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
+        self.lifecycle = self.world.lifecycle_agent(self.store)
 
     def agent_of(self, ttl_seconds: float) -> Agent[Attachment]:
         """Return an agent whose previews live so long, before these tables."""

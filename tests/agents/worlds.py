@@ -13,16 +13,25 @@ from prometheus_client import CollectorRegistry
 from agents.conversations import Conversations, Tidied
 from agents.guard import Guard, GuardLimits
 from agents.kafka.lane import Record
-from agents.lifecycle import CommandsTogether
+from agents.lifecycle import CommandsTogether, LifecycleAgent
 from agents.results import Results
 from agents.routing import Agent, Routing
 from agents.row_names import is_expiry
 from agents.said import LinkRow
-from agents.storage import StoredObject
+from agents.storage import ObjectStore, StoredObject
 from agents.tables.due import Due, DueRow
 from agents.tables.due_index import DueIndex
-from stream.failures import Reason, Refused, Retryable
-from stream.messages import ConversationRecord, DeadLetter, LifecycleRecord, Outcome, decode_dead_letter, decode_result
+from stream.failures import Reason, Refused, Retryable, Stage
+from stream.messages import (
+    ConversationRecord,
+    DeadLetter,
+    LifecycleCommand,
+    LifecycleRecord,
+    Outcome,
+    decode_dead_letter,
+    decode_lifecycle_command,
+    decode_result,
+)
 from stream.records.conversations import ConversationRow
 from stream.records.headers import RecordHeaders, as_dict
 from stream.records.homes import partition_of
@@ -141,6 +150,25 @@ class World:
         for record in dead.due_log.records:
             self.due_log.add(record.partition, record.key, record.value)
         self.due_log.replay_into(self.due_rows)
+
+    def lifecycle_agent(
+        self, store: ObjectStore, certainly_ours: Callable[[], None] = lambda: None
+    ) -> Agent[LifecycleCommand]:
+        """Return the lifecycle agent over these topics and tables."""
+        lifecycle = LifecycleAgent(
+            topics=TOPICS,
+            store=store,
+            due=self.due,
+            links=self.links,
+            conversations=self.conversations,
+            results=self.results,
+            metrics=self.metrics,
+            clock=self.clock,
+            certainly_ours=certainly_ours,
+            send=self.send,
+            partitions=PARTITIONS,
+        )
+        return Agent(stage=Stage.LIFECYCLE, decode=decode_lifecycle_command, run=lifecycle.run)
 
     async def stop(self, error: BaseException) -> None:
         self.stopped_by.append(error)
