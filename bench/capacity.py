@@ -48,7 +48,7 @@ COSTS: Final[Mapping[str, Cost]] = {
         "bytes in memory of a due row on disk",
         "[the due table](benchmarks.md#the-due-table), RocksDB's share included; two of three rows are due rows",
     ),
-    "row_us": Cost(15.3, "µs to read a row back, one after another", "[the due table](benchmarks.md#the-due-table)"),
+    "row_us": Cost(27.1, "µs to read a row back, one after another", "[the due table](benchmarks.md#the-due-table)"),
     "file_bytes": Cost(1_780_000, "bytes of a file", "the mix of `make bench-render`"),
     "preview_bytes": Cost(9340, "bytes of a preview", "[What a preview costs](benchmarks.md#what-a-preview-costs)"),
     "s3_calls": Cost(3, "S3 calls: PUT, HEAD, DELETE", "and a GET for each time that somebody opens the link"),
