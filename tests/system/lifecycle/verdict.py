@@ -88,7 +88,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
             "listings": history.sightings.count,
             "listing_widest_seconds": round(history.sightings.widest_seconds, 2),
         }
-        wrongs = {name: kinds[name] for name in WRONG if name not in others}
+        wrongs = {name: kinds[name] for name in WRONG if name not in counts | others}
         return cls(**counts, **wrongs, **others)  # type: ignore[arg-type]
 
     def wrongs(self) -> dict[str, int]:
